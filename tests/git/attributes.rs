@@ -10,6 +10,14 @@ use super::Git;
 
 const FOLDERS: [&str; 3] = ["", "a", "a/b"];
 
+/// Git before the fix that lets `dir.c` "retain one character of the prefix" lost sight of what stands before
+/// the first `**` when it is plain text, and took `x**/y` for `x` and `**/y`. We do as the manual and Git now do.
+fn reads_alike_in_every_git(pattern: &str) -> bool {
+    let plain = pattern.find(['*', '?', '[', '\\']).unwrap_or(pattern.len());
+    let (before, rest) = pattern.split_at(plain);
+    !rest.starts_with("**") || before.is_empty() || before.ends_with('/')
+}
+
 fn pattern() -> impl Strategy<Value = String> {
     let part = prop_oneof![
         8 => "[abc.]", 4 => "\\*", 3 => "\\*\\*", 4 => "/", 1 => "\\?", 1 => "\\\\[abc*/\\[]?",
@@ -18,7 +26,7 @@ fn pattern() -> impl Strategy<Value = String> {
     ];
     let plain = prop::collection::vec(part, 1..6).prop_map(|parts| parts.concat());
     let quoted = ("[ab*/]{1,3}", "(|\\\\[tn\"]|\\\\14[12]|\\\\9| )").prop_map(|(a, b)| format!("\"{a}{b}\""));
-    prop_oneof![12 => plain, 1 => quoted]
+    prop_oneof![12 => plain.prop_filter("old Git differs", |text| reads_alike_in_every_git(text)), 1 => quoted]
 }
 
 fn states() -> impl Strategy<Value = String> {
@@ -99,7 +107,7 @@ fn files_go_to_lfs_exactly_when_git_says_so() {
     let inputs = ([file(), file(), file()], prop::collection::vec(path(), 150));
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
         max_shrink_iters: 400,
-        ..ProptestConfig::with_cases(600)
+        ..ProptestConfig::with_cases(300)
     });
     runner.run(&inputs, |(files, paths)| compare(&git, &files, &paths)).unwrap();
 }
@@ -111,7 +119,7 @@ fn single_patterns_match_exactly_when_git_says_so() {
     let inputs = (pattern(), pattern(), prop::collection::vec(path(), 300));
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
         max_shrink_iters: 400,
-        ..ProptestConfig::with_cases(600)
+        ..ProptestConfig::with_cases(300)
     });
     let run = runner.run(&inputs, |(root, inner, paths)| {
         let files = [format!("{root} filter=lfs"), format!("{inner} -filter"), String::new()];

@@ -22,7 +22,7 @@ struct Git {
 impl Git {
     fn new() -> Self {
         let git = Self::without_repository();
-        git.ok(&["init", "--quiet"], b"");
+        git.ok(&["init", "--quiet", "--initial-branch=main"], b"");
         git
     }
 

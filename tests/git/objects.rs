@@ -47,7 +47,7 @@ fn raw_time(time: Timestamp) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(16))]
+    #![proptest_config(ProptestConfig::with_cases(10))]
 
     #[test]
     fn blobs_have_gits_ids(contents in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 1..20)) {
