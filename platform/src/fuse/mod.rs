@@ -3,6 +3,7 @@
 //! It translates and decides nothing: which bytes, names and numbers to show is the tree's business, where and
 //! for whom to mount is the caller's. It must not know what implements the tree.
 
+mod adapter;
 mod filesystem;
 mod open_files;
 mod preflight;
@@ -20,7 +21,7 @@ use crate::mount::{MountError, MountOptions};
 use crate::port::ReadOnlyTree;
 use crate::table::{self, Device};
 
-use filesystem::Adapter;
+use adapter::Adapter;
 
 /// Read-ahead in KiB asked for where we may: the kernel's own 128 costs half the throughput of a sequential
 /// read, and more than this gains nothing (measured).
