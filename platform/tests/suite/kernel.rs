@@ -115,7 +115,7 @@ impl View for Mount {
 
     fn xattr(&self, path: &[u8], name: &[u8]) -> Result<Vec<u8>, Refusal> {
         let name = OsStr::from_bytes(name);
-        let size = rustix::fs::lgetxattr(self.at(path), name, &mut [0_u8; 0]).map_err(io::Error::from)?;
+        let size = rustix::fs::lgetxattr_query(self.at(path), name).map_err(io::Error::from)?;
         let mut value = vec![0_u8; size];
         rustix::fs::lgetxattr(self.at(path), name, &mut value).map_err(io::Error::from)?;
         Ok(value)

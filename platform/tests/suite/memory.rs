@@ -56,6 +56,7 @@ struct Node {
 #[derive(Debug)]
 pub(crate) struct MemoryTree {
     nodes: Vec<Node>,
+    names: HashMap<(usize, Vec<u8>), usize>,
     fault: Fault,
     lookups: Mutex<HashMap<NodeId, i64>>,
     open: Mutex<HashMap<FileHandle, usize>>,
@@ -85,6 +86,7 @@ impl MemoryTree {
         let root = Node { parent: 0, content: Content::Directory(Vec::new()) };
         let mut tree = Self {
             nodes: vec![root],
+            names: HashMap::new(),
             fault,
             lookups: Mutex::default(),
             open: Mutex::default(),
@@ -122,6 +124,7 @@ impl MemoryTree {
     fn add(&mut self, parent: usize, name: &[u8], content: Content) -> usize {
         let index = self.nodes.len();
         self.nodes.push(Node { parent, content });
+        self.names.insert((parent, name.to_vec()), index);
         if let Content::Directory(entries) = &mut self.nodes[parent].content {
             entries.push((name.to_vec(), index));
         }
@@ -174,8 +177,9 @@ impl MemoryTree {
 impl ReadOnlyTree for MemoryTree {
     fn lookup(&self, parent: NodeId, name: &[u8]) -> Result<Attributes, PortError> {
         self.lookup_calls.fetch_add(1, Ordering::Relaxed);
-        let found = self.entries(parent)?.iter().find(|(known, _)| known == name);
-        let attributes = self.describe(found.ok_or(PortError::NotFound)?.1);
+        self.entries(parent)?;
+        let found = self.names.get(&(self.node(parent)?.0, name.to_vec()));
+        let attributes = self.describe(*found.ok_or(PortError::NotFound)?);
         self.count(attributes.node, 1);
         Ok(attributes)
     }

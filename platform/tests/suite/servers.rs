@@ -3,10 +3,10 @@
 //! The processes are this test binary again, running one of the ignored tests at the end of this file.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Lines, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -26,22 +26,32 @@ fn again(program: &Path, name: &str) -> Vec<String> {
     [program.to_str().unwrap(), "--ignored", "--exact", &test, "--nocapture"].map(str::to_owned).to_vec()
 }
 
-/// Starts a server process for `mountpoint` and returns when it is ready.
-fn start_server(mountpoint: &Path) -> Child {
-    let arguments = again(&std::env::current_exe().unwrap(), "child_serves_until_terminated");
-    let mut command = Command::new(&arguments[0]);
-    command.args(&arguments[1..]).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    writeln!(child.stdin.take().unwrap(), "{}", mountpoint.display()).unwrap();
-    let output = BufReader::new(child.stdout.take().unwrap());
-    let ready = output.lines().map_while(Result::ok).any(|line| line.contains(READY));
-    assert!(ready, "the server did not start: {:?}", child.wait());
-    child
+/// A server process. Its output stays open, or its last words would be its end.
+struct Server {
+    child: Child,
+    _output: Lines<BufReader<ChildStdout>>,
 }
 
-fn send(child: &Child, signal: Signal) {
-    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
-    rustix::process::kill_process(pid, signal).unwrap();
+impl Server {
+    /// Starts one for `mountpoint` and returns when it is ready.
+    fn start(mountpoint: &Path) -> Self {
+        let arguments = again(&std::env::current_exe().unwrap(), "child_serves_until_terminated");
+        let mut command = Command::new(&arguments[0]);
+        command.args(&arguments[1..]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        writeln!(child.stdin.take().unwrap(), "{}", mountpoint.display()).unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
+        let ready = output.by_ref().map_while(Result::ok).any(|line| line.contains(READY));
+        assert!(ready, "the server did not start: {:?}", child.wait());
+        Self { child, _output: output }
+    }
+
+    /// Sends a signal and returns how the process ended.
+    fn end(mut self, signal: Signal) -> ExitStatus {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
+        self.child.wait().unwrap()
+    }
 }
 
 fn is_listed(mountpoint: &Path) -> bool {
@@ -55,10 +65,9 @@ fn a_server_told_to_end_unmounts_and_exits_cleanly() {
     }
     for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         let folder = tempfile::tempdir().unwrap();
-        let mut child = start_server(folder.path());
+        let server = Server::start(folder.path());
         assert_eq!(fs::read(folder.path().join("hello.txt")).unwrap(), b"hello, world\n");
-        send(&child, signal);
-        assert!(child.wait().unwrap().success(), "{signal:?}");
+        assert!(server.end(signal).success(), "{signal:?}");
         assert!(!is_listed(folder.path()));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
@@ -70,9 +79,8 @@ fn the_mount_of_a_killed_server_is_recognised_and_ended() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let mut child = start_server(folder.path());
-    send(&child, Signal::KILL);
-    child.wait().unwrap();
+    let server = Server::start(folder.path());
+    server.end(Signal::KILL);
     assert!(is_listed(folder.path()), "a dead mount must still be listed");
     let error = mount(Arc::new(MemoryTree::sample()), folder.path(), &MountOptions::new("x")).unwrap_err();
     assert!(matches!(error, MountError::DeadMount(_)), "{error}");
