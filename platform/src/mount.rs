@@ -150,8 +150,12 @@ impl Mounted {
 
     /// A handle to unmount from another thread, such as a signal handler's.
     pub fn unmounter(&self) -> Unmounter {
-        let device = self.serving.as_ref().and_then(adapter::Serving::device);
-        Unmounter { mountpoint: self.mountpoint().to_path_buf(), device }
+        let serving = self.serving.as_ref();
+        Unmounter {
+            mountpoint: self.mountpoint().to_path_buf(),
+            device: serving.and_then(adapter::Serving::device),
+            liveness: serving.map(adapter::Serving::liveness),
+        }
     }
 
     /// Blocks until the tree is unmounted from outside (or by an [`Unmounter`]) and its last file is closed.
@@ -192,6 +196,7 @@ impl Drop for Mounted {
 pub struct Unmounter {
     mountpoint: PathBuf,
     device: Option<table::Device>,
+    liveness: Option<adapter::Liveness>, // `None` only for a mount already waited for
 }
 
 impl Unmounter {
@@ -221,7 +226,11 @@ impl Unmounter {
         }
     }
 
+    /// Whether the kernel still has this mount, and has it at its place.
     fn is_mounted(&self) -> Result<bool, UnmountError> {
+        if !self.liveness.as_ref().is_some_and(adapter::Liveness::is_alive) {
+            return Ok(false);
+        }
         let entries = table::mounts().map_err(|error: io::Error| UnmountError::System {
             mountpoint: self.mountpoint.clone(),
             detail: error.to_string(),

@@ -32,11 +32,25 @@ impl Serving {
         match self.0 {}
     }
 
+    pub(crate) fn liveness(&self) -> Liveness {
+        match self.0 {}
+    }
+
     pub(crate) fn join(self) -> io::Result<()> {
         match self.0 {}
     }
 
     pub(crate) fn wait_at_most(self, _patience: Duration) {
+        match self.0 {}
+    }
+}
+
+/// Whether a mount that cannot exist is alive.
+#[derive(Clone, Debug)]
+pub(crate) struct Liveness(Infallible);
+
+impl Liveness {
+    pub(crate) fn is_alive(&self) -> bool {
         match self.0 {}
     }
 }

@@ -10,10 +10,13 @@ mod preflight;
 mod translate;
 
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use fuser::{Config, MountOption, Session, SessionACL};
 
@@ -32,6 +35,7 @@ const READ_AHEAD_KIB: &str = "1024";
 pub(crate) struct Serving {
     mountpoint: PathBuf,
     device: Option<Device>,
+    liveness: Liveness,
     thread: JoinHandle<io::Result<()>>,
 }
 
@@ -42,6 +46,10 @@ impl Serving {
 
     pub(crate) fn device(&self) -> Option<Device> {
         self.device
+    }
+
+    pub(crate) fn liveness(&self) -> Liveness {
+        self.liveness.clone()
     }
 
     /// Waits for the end of the mount.
@@ -63,6 +71,21 @@ impl Serving {
     }
 }
 
+/// Tells whether the kernel still has this very mount. Its place and its device number are not enough: both are
+/// soon reused.
+#[derive(Clone, Debug)]
+pub(crate) struct Liveness(Weak<OwnedFd>);
+
+impl Liveness {
+    /// Exact: the kernel marks the connection before it gives the mount's numbers away.
+    pub(crate) fn is_alive(&self) -> bool {
+        let Some(connection) = self.0.upgrade() else { return false };
+        let mut polled = [PollFd::new(&connection, PollFlags::empty())];
+        let polled_at_once = poll(&mut polled, Some(&Timespec::default()));
+        polled_at_once.is_err() || !polled[0].revents().contains(PollFlags::ERR)
+    }
+}
+
 /// Mounts and starts to answer.
 pub(crate) fn serve(
     tree: Arc<dyn ReadOnlyTree>,
@@ -77,11 +100,20 @@ pub(crate) fn serve(
     if let Some(device) = device {
         raise_read_ahead(device);
     }
-    let thread = thread::Builder::new()
-        .name("fuse-session".into())
-        .spawn(move || session.run())
-        .map_err(|error| preflight::explain(&error, &mountpoint))?;
-    Ok(Serving { mountpoint, device, thread })
+    let (liveness, thread) = start(session).map_err(|error| preflight::explain(&error, &mountpoint))?;
+    Ok(Serving { mountpoint, device, liveness, thread })
+}
+
+/// Starts the threads. The connection lives as long as they do, so that a mount they desert is not left hanging.
+fn start(session: Session<Adapter>) -> io::Result<(Liveness, JoinHandle<io::Result<()>>)> {
+    let connection = Arc::new(session.as_fd().try_clone_to_owned()?);
+    let liveness = Liveness(Arc::downgrade(&connection));
+    let thread = thread::Builder::new().name("fuse-session".into()).spawn(move || {
+        let ended = session.run();
+        drop(connection);
+        ended
+    })?;
+    Ok((liveness, thread))
 }
 
 fn config(options: &MountOptions) -> Config {

@@ -4,11 +4,17 @@
 //!
 //! It must not know anything inside the crate; it uses what every user of it uses.
 
+#[cfg(test)]
 mod behaviour;
+#[cfg(test)]
 mod contract;
 #[cfg(target_os = "linux")]
+#[cfg(test)]
 mod kernel;
+#[cfg(test)]
 mod loopback;
+#[cfg(test)]
 mod memory;
 #[cfg(target_os = "linux")]
+#[cfg(test)]
 mod servers;

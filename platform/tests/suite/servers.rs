@@ -128,16 +128,17 @@ fn child_serves_until_terminated() {
         mount(Arc::new(MemoryTree::sample()), Path::new(mountpoint.trim()), &MountOptions::new("child"))
             .unwrap();
     process::detach_session().unwrap();
-    static TOLD: AtomicBool = AtomicBool::new(false);
+    let told = Arc::new(AtomicBool::new(false));
+    let tell = Arc::clone(&told);
     let unmounter = mounted.unmounter();
     let guard = process::on_termination(move |_| {
-        TOLD.store(true, Ordering::SeqCst);
+        tell.store(true, Ordering::SeqCst);
         unmounter.unmount_now().unwrap();
     });
     println!("{READY}");
     mounted.wait().unwrap();
     drop(guard.unwrap());
-    assert!(TOLD.load(Ordering::SeqCst), "ended without being told");
+    assert!(told.load(Ordering::SeqCst), "ended without being told");
 }
 
 #[test]
