@@ -1,0 +1,320 @@
+//! What the live indexes of one state say together: where an object, a file, a chunk or a pack is.
+//!
+//! A catalog is immutable and cheap to share; readers keep theirs while writers publish new ones. An index
+//! that cannot be opened does not take the others down: only a lookup that finds nothing elsewhere reports it.
+//! Which refs point where is none of its business.
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use lru::LruCache;
+
+use super::error::StoreError;
+use super::id::{ChunkHash, IndexId, ObjectId, PackId, Sha256};
+use super::index::{BlockCache, ChunkRow, Extent, FileRow, Index, ObjectRow, PackRow, Stored};
+use super::media::{Media, ReadAt};
+use super::object::{Commit, Kind, Tag, Tree};
+use super::pack;
+use super::pointer::Pointer;
+
+/// Packs kept open at a time.
+const OPEN_PACKS: NonZeroUsize = NonZeroUsize::new(32).expect("32 is not zero");
+
+/// Most bytes a tree, commit or tag may decode to; a bound on what a hostile index can make us allocate.
+const MAX_BODY: u32 = 1 << 30;
+
+/// Live indexes and the packs they describe.
+#[derive(Debug)]
+pub struct Catalog {
+    media: Arc<dyn Media>,
+    indexes: Vec<Arc<Index>>,
+    broken: Vec<(IndexId, String)>,
+    packs: Mutex<LruCache<PackId, Arc<dyn ReadAt>>>,
+}
+
+/// A file's content as stored.
+#[derive(Debug, Clone)]
+pub struct FileRecord {
+    /// SHA-256 of the content.
+    pub sha256: Sha256,
+    /// Length in bytes.
+    pub size: u64,
+    /// What makes it up, in order; the lengths add up to `size`.
+    pub extents: Vec<Extent>,
+    index: Arc<Index>,
+}
+
+/// A pack as an index describes it, ready to be read.
+#[derive(Debug, Clone)]
+pub struct Pack {
+    /// Its description.
+    pub row: PackRow,
+    index: Arc<Index>,
+}
+
+impl Catalog {
+    /// Opens the indexes `ids`, taking those that `previous` has open already.
+    pub fn open(
+        media: &Arc<dyn Media>,
+        ids: &[IndexId],
+        cache: &Arc<BlockCache>,
+        previous: Option<&Self>,
+    ) -> Self {
+        let mut indexes: Vec<Arc<Index>> = Vec::with_capacity(ids.len());
+        let mut broken = Vec::new();
+        for &id in ids {
+            let open = previous.and_then(|catalog| catalog.indexes.iter().find(|index| index.id() == id));
+            match open
+                .map_or_else(|| Index::open(&**media, id, cache).map(Arc::new), |index| Ok(Arc::clone(index)))
+            {
+                Ok(index) => indexes.push(index),
+                Err(error) => broken.push((id, error.to_string())),
+            }
+        }
+        Self { media: Arc::clone(media), indexes, broken, packs: Mutex::new(LruCache::new(OPEN_PACKS)) }
+    }
+
+    /// The indexes that could be opened, oldest first.
+    pub fn indexes(&self) -> &[Arc<Index>] {
+        &self.indexes
+    }
+
+    /// The indexes that could not, with the reason.
+    pub fn broken(&self) -> &[(IndexId, String)] {
+        &self.broken
+    }
+
+    /// Asks each index, newest first. A damaged one is an error only when no other has the answer.
+    fn ask<T>(
+        &self,
+        find: impl Fn(&Arc<Index>) -> Result<Option<T>, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        let mut failed = None;
+        for index in self.indexes.iter().rev() {
+            match find(index) {
+                Ok(Some(found)) => return Ok(Some(found)),
+                Ok(None) => {}
+                Err(error) => failed = Some(error),
+            }
+        }
+        match (failed, self.broken.first()) {
+            (Some(error), _) => Err(error),
+            (None, Some((id, why))) => Err(StoreError::damaged(&super::index::path_of(*id), why.clone())),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// The object with this id, if there is one.
+    pub fn try_object(&self, id: ObjectId) -> Result<Option<ObjectRow>, StoreError> {
+        self.ask(|index| index.object(id))
+    }
+
+    /// Up to `limit` objects whose id lies in `from..=to`, each once.
+    pub fn objects_between(
+        &self,
+        from: ObjectId,
+        to: ObjectId,
+        limit: usize,
+    ) -> Result<Vec<ObjectRow>, StoreError> {
+        let mut found = Vec::new();
+        for index in &self.indexes {
+            found.extend(index.objects_between(from, to, limit)?);
+        }
+        found.sort_unstable_by_key(|row| row.id);
+        found.dedup_by_key(|row| row.id);
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    /// What a blob id stands for: its content and whether the blob is an LFS pointer to it.
+    pub fn blob(&self, id: ObjectId) -> Result<(Sha256, bool), StoreError> {
+        match self.try_object(id)?.ok_or(StoreError::MissingObject(id))?.stored {
+            Stored::Blob(sha256) => Ok((sha256, false)),
+            Stored::Pointer(sha256) => Ok((sha256, true)),
+            Stored::Body { kind, .. } => Err(StoreError::WrongKind { id, expected: Kind::Blob, found: kind }),
+        }
+    }
+
+    /// Kind and body of a tree, commit or tag; blobs have no body here.
+    pub fn body(&self, id: ObjectId) -> Result<(Kind, Vec<u8>), StoreError> {
+        self.try_body(id)?.ok_or(StoreError::MissingObject(id))
+    }
+
+    fn try_body(&self, id: ObjectId) -> Result<Option<(Kind, Vec<u8>)>, StoreError> {
+        self.ask(|index| {
+            let Some(row) = index.object(id)? else { return Ok(None) };
+            let Stored::Body { kind, codec, offset, stored_len, raw_len } = row.stored else {
+                return Ok(Some((Kind::Blob, Vec::new())));
+            };
+            let stored = index.data(offset, u64::from(stored_len))?;
+            let body = (raw_len <= MAX_BODY).then(|| pack::decode(codec, stored, raw_len as usize)).flatten();
+            let damaged = || {
+                StoreError::damaged(&super::index::path_of(index.id()), format!("object {id} is unreadable"))
+            };
+            Ok(Some((kind, body.ok_or_else(damaged)?)))
+        })
+    }
+
+    fn body_of(&self, id: ObjectId, expected: Kind) -> Result<Vec<u8>, StoreError> {
+        match self.body(id)? {
+            (kind, body) if kind == expected => Ok(body),
+            (found, _) => Err(StoreError::WrongKind { id, expected, found }),
+        }
+    }
+
+    /// The tree with this id. The empty tree always exists, as in Git.
+    pub fn tree(&self, id: ObjectId) -> Result<Tree, StoreError> {
+        if id == Tree::empty().id() {
+            return Ok(Tree::empty());
+        }
+        Tree::decode(&self.body_of(id, Kind::Tree)?).map_err(|source| StoreError::BadObject { id, source })
+    }
+
+    /// The commit with this id.
+    pub fn commit(&self, id: ObjectId) -> Result<Commit, StoreError> {
+        Commit::decode(&self.body_of(id, Kind::Commit)?)
+            .map_err(|source| StoreError::BadObject { id, source })
+    }
+
+    /// The annotated tag with this id.
+    pub fn tag(&self, id: ObjectId) -> Result<Tag, StoreError> {
+        Tag::decode(&self.body_of(id, Kind::Tag)?).map_err(|source| StoreError::BadObject { id, source })
+    }
+
+    /// Size in bytes of the content with this hash, if it is stored: a lookup, without its extents.
+    pub fn file_size(&self, sha256: Sha256) -> Result<Option<u64>, StoreError> {
+        Ok(self.ask(|index| index.file(sha256))?.map(|row| row.size))
+    }
+
+    /// The record of the content with this hash, if it is stored.
+    pub fn try_file(&self, sha256: Sha256) -> Result<Option<FileRecord>, StoreError> {
+        self.ask(|index| {
+            let Some(row) = index.file(sha256)? else { return Ok(None) };
+            self.record(index, &row).map(Some)
+        })
+    }
+
+    /// The record of a row of one of this catalog's indexes.
+    pub fn record(&self, index: &Arc<Index>, row: &FileRow) -> Result<FileRecord, StoreError> {
+        let extents = index.extents(row)?;
+        Ok(FileRecord { sha256: row.sha256, size: row.size, extents, index: Arc::clone(index) })
+    }
+
+    /// The record of the content with this hash.
+    pub fn file(&self, sha256: Sha256) -> Result<FileRecord, StoreError> {
+        self.try_file(sha256)?.ok_or(StoreError::MissingContent(sha256))
+    }
+
+    /// The canonical LFS pointer of the content with this hash.
+    pub fn pointer_text(&self, sha256: Sha256) -> Result<String, StoreError> {
+        let size = self.file_size(sha256)?.ok_or(StoreError::MissingContent(sha256))?;
+        Ok(Pointer { sha256, size }.encode())
+    }
+
+    /// A stored chunk with this hash in a pack of its own file, if there is one.
+    pub fn chunk(&self, hash: ChunkHash) -> Result<Option<(PackRow, ChunkRow)>, StoreError> {
+        let shareable = |found: &(PackRow, ChunkRow)| found.0.id != PackId::HERE;
+        self.ask(|index| Ok(index.chunk(hash)?.filter(shareable)))
+    }
+
+    /// The pack an extent of `file` lies in.
+    pub fn pack_of(&self, file: &FileRecord, extent: &Extent) -> Result<Pack, StoreError> {
+        let inside = |index: &Arc<Index>| {
+            let row = index.pack(extent.pack)?;
+            Ok(row.map(|row| Pack { row, index: Arc::clone(index) }))
+        };
+        let found = if extent.pack == PackId::HERE { inside(&file.index)? } else { self.ask(inside)? };
+        let described_in = || super::index::path_of(file.index.id());
+        let pack = found.ok_or_else(|| {
+            StoreError::damaged(
+                &described_in(),
+                format!("it points into pack {}, which no index describes", extent.pack),
+            )
+        })?;
+        if extent.start + extent.len > pack.row.raw_len {
+            return Err(StoreError::damaged(
+                &described_in(),
+                format!("it points beyond the end of pack {}", extent.pack),
+            ));
+        }
+        Ok(pack)
+    }
+
+    /// The chunk that holds the decoded byte at `position` of a pack: where it starts and its row.
+    pub fn chunk_at(&self, pack: &Pack, position: u64) -> Result<ChunkRow, StoreError> {
+        pack.index.chunk_at(&pack.row, position).map(|(_, row)| row)
+    }
+
+    /// The decoded bytes of one chunk of a pack, checked against its hash.
+    pub fn read_chunk(&self, pack: &Pack, row: &ChunkRow) -> Result<Vec<u8>, StoreError> {
+        if pack.is_inline() {
+            let stored = pack.index.data(row.stored_start, u64::from(row.stored_len))?;
+            return pack::open_chunk(row, stored, &super::index::path_of(pack.index.id()));
+        }
+        let path = pack::path_of(pack.row.id);
+        let mut stored = vec![0; row.stored_len as usize];
+        self.pack_file(pack.row.id)?
+            .read_exact_at(&mut stored, row.stored_start)
+            .map_err(StoreError::reading(&path))?;
+        pack::open_chunk(row, stored, &path)
+    }
+
+    /// The whole content of a small file.
+    pub fn read_all(&self, file: &FileRecord) -> Result<Vec<u8>, StoreError> {
+        let mut content = Vec::new();
+        for extent in &file.extents {
+            let pack = self.pack_of(file, extent)?;
+            let (mut at, end) = (extent.start, extent.start + extent.len);
+            while at < end {
+                let row = self.chunk_at(&pack, at)?;
+                let chunk = self.read_chunk(&pack, &row)?;
+                let from = usize::try_from(at - row.raw_start).unwrap_or(usize::MAX);
+                let take = usize::try_from(end - at).unwrap_or(usize::MAX);
+                let bytes = chunk.get(from..).unwrap_or_default();
+                content.extend_from_slice(&bytes[..take.min(bytes.len())]);
+                at = row.raw_start + u64::from(row.raw_len);
+            }
+        }
+        Ok(content)
+    }
+
+    /// The open file of a pack.
+    pub fn pack_file(&self, id: PackId) -> Result<Arc<dyn ReadAt>, StoreError> {
+        let mut packs = self.packs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = packs.get(&id) {
+            return Ok(Arc::clone(open));
+        }
+        let path = pack::path_of(id);
+        let file: Arc<dyn ReadAt> = self.media.open(&path).map_err(StoreError::reading(&path))?.into();
+        packs.put(id, Arc::clone(&file));
+        Ok(file)
+    }
+
+    /// The medium the packs are on.
+    pub fn media(&self) -> &dyn Media {
+        &*self.media
+    }
+}
+
+impl Pack {
+    /// The chunks of the pack in order.
+    pub fn chunks(&self) -> impl Iterator<Item = Result<ChunkRow, StoreError>> + '_ {
+        let end = self.row.first_chunk.saturating_add(self.row.chunk_count);
+        (self.row.first_chunk..end).map(|ordinal| self.index.row(ordinal))
+    }
+
+    /// Whether its bytes are in the data section of an index rather than in a file of their own.
+    pub fn is_inline(&self) -> bool {
+        self.row.id == PackId::HERE
+    }
+
+    /// The vault file that holds its bytes.
+    pub fn file(&self) -> String {
+        if self.is_inline() { super::index::path_of(self.index.id()) } else { pack::path_of(self.row.id) }
+    }
+
+    /// The pack of a row of one index.
+    pub fn of(index: &Arc<Index>, row: PackRow) -> Self {
+        Self { row, index: Arc::clone(index) }
+    }
+}

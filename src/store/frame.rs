@@ -1,0 +1,137 @@
+//! The one framing of every JSON file in a vault: a header line that says kind, version, length and checksum.
+//!
+//! ```text
+//! hubvault-record 1 412 9f86d081...\n        kind, version, bytes of JSON, BLAKE3 of those bytes
+//! {"seq":12,...}\n
+//! ```
+//!
+//! The length comes first so that a file cut short (a torn write, an unfinished copy) can be told from one
+//! whose bytes were changed: the first is treated as never written, the second is damage and always reported.
+//! This file knows no kind in particular and does no I/O.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// BLAKE3 of a frame's JSON bytes; also links each log record to the one before.
+pub type Checksum = super::id::Sha256;
+
+/// Longest JSON that is read; a bound on what a hostile file can make us allocate.
+pub const MAX_JSON: usize = 256 << 20;
+
+const VERSION: u32 = 1;
+
+/// Why a file is not a good frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FrameError {
+    /// The file ends early, or its tail is zeros: as after a write that never finished.
+    Torn,
+    /// The bytes are not those that were written.
+    Damaged(&'static str),
+    /// A later version of the format.
+    Version(u32),
+}
+
+/// Encodes `value` as a file of `kind`; answers the bytes and the checksum of their JSON part.
+pub fn encode<T: Serialize>(kind: &str, value: &T) -> (Vec<u8>, Checksum) {
+    let json =
+        serde_json::to_string(value).expect("vault models have string keys and no failing serialisers");
+    let checksum = checksum(json.as_bytes());
+    let file = format!("hubvault-{kind} {VERSION} {} {checksum}\n{json}\n", json.len());
+    (file.into_bytes(), checksum)
+}
+
+/// Decodes a file of `kind`.
+pub fn decode<T: DeserializeOwned>(kind: &str, file: &[u8]) -> Result<(T, Checksum), FrameError> {
+    let torn_or = |detail| if looks_torn(file) { FrameError::Torn } else { FrameError::Damaged(detail) };
+    let Some(end) = file.iter().take(200).position(|&byte| byte == b'\n') else {
+        return Err(if file.len() < 100 {
+            FrameError::Torn
+        } else {
+            torn_or("its header line is not readable")
+        });
+    };
+    let (version, length, expected) =
+        parse_header(kind, &file[..end]).ok_or_else(|| torn_or("its header line is not readable"))?;
+    if version > VERSION {
+        return Err(FrameError::Version(version));
+    }
+    let body = &file[end + 1..];
+    if body.len() < length.saturating_add(1) {
+        return Err(FrameError::Torn);
+    }
+    let (json, rest) = body.split_at(length);
+    let found = checksum(json);
+    if found != expected || rest != b"\n" {
+        return Err(torn_or("its bytes do not match their checksum"));
+    }
+    let value = serde_json::from_slice(json)
+        .map_err(|_| FrameError::Damaged("its JSON is not of the expected form"))?;
+    Ok((value, found))
+}
+
+fn parse_header(kind: &str, line: &[u8]) -> Option<(u32, usize, Checksum)> {
+    let mut words = std::str::from_utf8(line).ok()?.split(' ');
+    let named = words.next()?.strip_prefix("hubvault-")? == kind;
+    let version = words.next()?.parse().ok()?;
+    let length = words.next()?.parse().ok().filter(|&length| length <= MAX_JSON)?;
+    let checksum = words.next()?.parse().ok()?;
+    (named && words.next().is_none()).then_some((version, length, checksum))
+}
+
+fn looks_torn(file: &[u8]) -> bool {
+    file.last().is_none_or(|&byte| byte == 0)
+}
+
+fn checksum(json: &[u8]) -> Checksum {
+    Checksum::from_bytes(*blake3::hash(json).as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Vec<u8> {
+        encode("record", &vec!["a", "b"]).0
+    }
+
+    #[test]
+    fn round_trips() {
+        let (file, sum) = encode("record", &vec!["a", "b"]);
+        assert_eq!(decode::<Vec<String>>("record", &file), Ok((vec!["a".into(), "b".into()], sum)));
+    }
+
+    #[test]
+    fn every_truncation_is_torn() {
+        let file = sample();
+        for end in 0..file.len() {
+            assert_eq!(decode::<Vec<String>>("record", &file[..end]), Err(FrameError::Torn), "cut at {end}");
+        }
+    }
+
+    #[test]
+    fn a_zeroed_tail_is_torn() {
+        let mut file = sample();
+        let half = file.len() / 2;
+        file[half..].fill(0);
+        assert_eq!(decode::<Vec<String>>("record", &file), Err(FrameError::Torn));
+    }
+
+    #[test]
+    fn every_flipped_byte_is_noticed() {
+        let file = sample();
+        for at in 0..file.len() {
+            for bits in [0xff, 0x01, 0x80] {
+                let mut bad = file.clone();
+                bad[at] ^= bits;
+                assert!(decode::<Vec<String>>("record", &bad).is_err(), "byte {at} ^ {bits:#x}");
+            }
+        }
+    }
+
+    #[test]
+    fn another_kind_or_a_later_version_is_refused() {
+        assert!(decode::<Vec<String>>("checkpoint", &sample()).is_err());
+        let later = String::from_utf8(sample()).unwrap().replacen(" 1 ", " 2 ", 1);
+        assert_eq!(decode::<Vec<String>>("record", later.as_bytes()), Err(FrameError::Version(2)));
+    }
+}

@@ -1,0 +1,335 @@
+//! Reading an index in place: every block checked once, rows found by key, nothing loaded whole.
+//!
+//! Keys are hashes or random, so a search guesses by interpolation and is done after a few rows. Blocks are
+//! kept in one bounded cache shared by all indexes of a vault. Reads are positional (no mapping): a disk error
+//! or a truncation is an error for one lookup, never a signal that kills a mount.
+
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use lru::LruCache;
+
+use super::format::{
+    BLOCK, BLOCK_HASH, ChunkRow, Extent, FileRow, LookupRow, ObjectRow, PackRow, Row, TRAILER, Table,
+    Trailer, TrailerError, VERSION,
+};
+use super::path_of;
+use super::write::{block_hash, id_of_tail};
+use crate::store::error::StoreError;
+use crate::store::id::{ChunkHash, IndexId, ObjectId, PackId, Sha256};
+use crate::store::media::{Media, ReadAt};
+
+/// Blocks of all indexes of one vault, least recently used out first; bounded in bytes.
+#[derive(Debug)]
+pub struct BlockCache {
+    blocks: Mutex<LruCache<(u64, u32), Arc<[u8]>>>,
+    serials: AtomicU64,
+}
+
+impl BlockCache {
+    /// A cache of at most `bytes` (at least one block).
+    pub fn new(bytes: usize) -> Self {
+        let blocks = NonZeroUsize::new(bytes / BLOCK).unwrap_or(NonZeroUsize::MIN);
+        Self { blocks: Mutex::new(LruCache::new(blocks)), serials: AtomicU64::new(0) }
+    }
+
+    fn get(&self, key: (u64, u32)) -> Option<Arc<[u8]>> {
+        self.blocks.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned()
+    }
+
+    fn put(&self, key: (u64, u32), block: Arc<[u8]>) {
+        self.blocks.lock().unwrap_or_else(PoisonError::into_inner).put(key, block);
+    }
+}
+
+/// An open index.
+#[derive(Debug)]
+pub struct Index {
+    id: IndexId,
+    file: Box<dyn ReadAt>,
+    trailer: Trailer,
+    hashes: Vec<u8>,
+    cache: Arc<BlockCache>,
+    serial: u64,
+}
+
+impl Index {
+    /// Opens the index and checks its trailer and block hashes against its name.
+    pub fn open(media: &dyn Media, id: IndexId, cache: &Arc<BlockCache>) -> Result<Self, StoreError> {
+        let path = path_of(id);
+        let file = media.open(&path).map_err(StoreError::reading(&path))?;
+        let len = file.len();
+        let trailer_at = len
+            .checked_sub(TRAILER as u64)
+            .ok_or_else(|| StoreError::damaged(&path, "it is too short to be an index"))?;
+        let mut bytes = [0; TRAILER];
+        file.read_exact_at(&mut bytes, trailer_at).map_err(StoreError::reading(&path))?;
+        let trailer = Trailer::decode(&bytes, len).map_err(|error| match error {
+            TrailerError::Malformed(detail) => StoreError::damaged(&path, detail),
+            TrailerError::Version(found) => {
+                StoreError::UnsupportedVersion { file: path.clone(), found, supported: VERSION }
+            }
+        })?;
+        let mut tail = vec![0; trailer.block_count as usize * BLOCK_HASH + TRAILER];
+        file.read_exact_at(&mut tail, trailer.sections_end()).map_err(StoreError::reading(&path))?;
+        if id_of_tail(&tail) != id {
+            return Err(StoreError::damaged(&path, "its block hashes do not match its name"));
+        }
+        tail.truncate(tail.len() - TRAILER);
+        let serial = cache.serials.fetch_add(1, Relaxed);
+        Ok(Self { id, file, trailer, hashes: tail, cache: Arc::clone(cache), serial })
+    }
+
+    /// Its name.
+    pub fn id(&self) -> IndexId {
+        self.id
+    }
+
+    /// Length of the file in bytes.
+    pub fn len(&self) -> u64 {
+        self.file.len()
+    }
+
+    /// Whether it describes nothing at all.
+    pub fn is_empty(&self) -> bool {
+        self.trailer.sections_end() == 0
+    }
+
+    fn damaged(&self, detail: impl Into<String>) -> StoreError {
+        StoreError::damaged(&path_of(self.id), detail)
+    }
+
+    fn block(&self, number: u32) -> Result<Arc<[u8]>, StoreError> {
+        if let Some(block) = self.cache.get((self.serial, number)) {
+            return Ok(block);
+        }
+        let start = u64::from(number) * BLOCK as u64;
+        let left = self.trailer.sections_end().saturating_sub(start);
+        let mut bytes = vec![0; usize::try_from(left).unwrap_or(usize::MAX).min(BLOCK)];
+        self.file.read_exact_at(&mut bytes, start).map_err(StoreError::reading(&path_of(self.id)))?;
+        let at = number as usize * BLOCK_HASH;
+        if self.hashes.get(at..at + BLOCK_HASH) != Some(&block_hash(&bytes)[..]) {
+            return Err(self.damaged(format!("the {} bytes at offset {start} fail their check", bytes.len())));
+        }
+        let block: Arc<[u8]> = bytes.into();
+        self.cache.put((self.serial, number), Arc::clone(&block));
+        Ok(block)
+    }
+
+    fn read(&self, mut offset: u64, mut out: &mut [u8]) -> Result<(), StoreError> {
+        while !out.is_empty() {
+            let number = u32::try_from(offset / BLOCK as u64)
+                .map_err(|_| self.damaged("an offset is out of range"))?;
+            let block = self.block(number)?;
+            let within = usize::try_from(offset % BLOCK as u64).unwrap_or(0);
+            let from = block.get(within..).filter(|from| !from.is_empty());
+            let from = from.ok_or_else(|| self.damaged("an offset is out of range"))?;
+            let n = from.len().min(out.len());
+            out[..n].copy_from_slice(&from[..n]);
+            out = &mut out[n..];
+            offset += n as u64;
+        }
+        Ok(())
+    }
+
+    fn section(&self, table: Table) -> (u64, u64) {
+        self.trailer.sections[table as usize]
+    }
+
+    /// How many rows a table has.
+    pub fn count<R: Row>(&self) -> u32 {
+        // The trailer was refused when a table of rows had more than `u32::MAX` of them.
+        u32::try_from(self.section(R::TABLE).1 / R::LEN as u64).unwrap_or(u32::MAX)
+    }
+
+    /// The row at an ordinal; an ordinal beyond the table or a row without meaning is damage.
+    pub fn row<R: Row>(&self, ordinal: u32) -> Result<R, StoreError> {
+        let mut bytes = [0; 64];
+        let bytes = &mut bytes[..R::LEN];
+        if ordinal >= self.count::<R>() {
+            return Err(
+                self.damaged(format!("it points at row {ordinal} of {:?}, which is not there", R::TABLE))
+            );
+        }
+        self.read(self.section(R::TABLE).0 + u64::from(ordinal) * R::LEN as u64, bytes)?;
+        R::decode(bytes)
+            .ok_or_else(|| self.damaged(format!("row {ordinal} of {:?} has no meaning", R::TABLE)))
+    }
+
+    /// Every row of a table in order.
+    pub fn rows<R: Row>(&self) -> impl Iterator<Item = Result<R, StoreError>> + '_ {
+        (0..self.count::<R>()).map(|ordinal| self.row(ordinal))
+    }
+
+    /// `len` bytes of the data section from `offset`.
+    pub fn data(&self, offset: u64, len: u64) -> Result<Vec<u8>, StoreError> {
+        let (start, section) = self.section(Table::Data);
+        let inside = offset.checked_add(len).is_some_and(|end| end <= section);
+        let len = usize::try_from(len).ok().filter(|_| inside);
+        let mut bytes = vec![0; len.ok_or_else(|| self.damaged("it points beyond its data section"))?];
+        self.read(start + offset, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// First row whose leading bytes are not below `key`.
+    fn lower_bound<R: Row>(&self, key: &[u8]) -> Result<u32, StoreError> {
+        let (mut low, mut high) = (0u32, self.count::<R>());
+        let (mut low_key, mut high_key) = (0u64, u64::MAX);
+        let wanted = leading(key);
+        let mut guesses = 0;
+        while low < high {
+            // Interpolation finds hashes in a few steps; bisection bounds the work on keys that are no hashes.
+            let middle = if guesses < 8 {
+                interpolate(low, high, low_key, high_key, wanted)
+            } else {
+                low + (high - low) / 2
+            };
+            guesses += 1;
+            let mut found = [0; 32];
+            let found = &mut found[..key.len()];
+            self.read(self.section(R::TABLE).0 + u64::from(middle) * R::LEN as u64, found)?;
+            if &*found < key {
+                low = middle + 1;
+                low_key = leading(found);
+            } else {
+                high = middle;
+                high_key = leading(found);
+            }
+        }
+        Ok(low)
+    }
+
+    fn find<R: Row>(&self, key: &[u8], matches: impl Fn(&R) -> bool) -> Result<Option<(u32, R)>, StoreError> {
+        let at = self.lower_bound::<R>(key)?;
+        if at >= self.count::<R>() {
+            return Ok(None);
+        }
+        let row = self.row::<R>(at)?;
+        Ok(matches(&row).then_some((at, row)))
+    }
+
+    /// The pack with this id, when this index describes it.
+    pub fn pack(&self, id: PackId) -> Result<Option<PackRow>, StoreError> {
+        Ok(self.find::<PackRow>(id.as_bytes(), |row| row.id == id)?.map(|(_, row)| row))
+    }
+
+    /// The record of the file with this content.
+    pub fn file(&self, sha256: Sha256) -> Result<Option<FileRow>, StoreError> {
+        Ok(self.find::<FileRow>(sha256.as_bytes(), |row| row.sha256 == sha256)?.map(|(_, row)| row))
+    }
+
+    /// The object with this id.
+    pub fn object(&self, id: ObjectId) -> Result<Option<ObjectRow>, StoreError> {
+        Ok(self.find::<ObjectRow>(id.as_bytes(), |row| row.id == id)?.map(|(_, row)| row))
+    }
+
+    /// Up to `limit` objects whose binary id lies in `from..=to`.
+    pub fn objects_between(
+        &self,
+        from: ObjectId,
+        to: ObjectId,
+        limit: usize,
+    ) -> Result<Vec<ObjectRow>, StoreError> {
+        let first = self.lower_bound::<ObjectRow>(from.as_bytes())?;
+        let mut found = Vec::new();
+        for ordinal in first..self.count::<ObjectRow>() {
+            let row: ObjectRow = self.row(ordinal)?;
+            if row.id > to || found.len() == limit {
+                break;
+            }
+            found.push(row);
+        }
+        Ok(found)
+    }
+
+    /// What makes up a file, in order; checked to add up to its size.
+    pub fn extents(&self, file: &FileRow) -> Result<Vec<Extent>, StoreError> {
+        let end =
+            file.first_extent.checked_add(file.extent_count).filter(|&end| end <= self.count::<Extent>());
+        let end = end.ok_or_else(|| self.damaged("a file record points beyond the extents"))?;
+        let extents: Vec<Extent> =
+            (file.first_extent..end).map(|at| self.row(at)).collect::<Result<_, _>>()?;
+        let total = extents.iter().try_fold(0u64, |sum, extent| sum.checked_add(extent.len));
+        if total != Some(file.size) {
+            return Err(
+                self.damaged(format!("the extents of sha256:{} do not add up to its size", file.sha256))
+            );
+        }
+        Ok(extents)
+    }
+
+    /// A chunk with this hash and its pack, if this index describes one.
+    pub fn chunk(&self, hash: ChunkHash) -> Result<Option<(PackRow, ChunkRow)>, StoreError> {
+        let prefix = LookupRow::prefix_of(hash);
+        let first = self.lower_bound::<LookupRow>(&prefix.to_be_bytes())?;
+        for at in first..self.count::<LookupRow>() {
+            let lookup: LookupRow = self.row(at)?;
+            if lookup.prefix != prefix {
+                break;
+            }
+            let chunk: ChunkRow = self.row(lookup.chunk)?;
+            if chunk.hash == hash {
+                return Ok(Some((self.pack_of_chunk(lookup.chunk)?, chunk)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn pack_of_chunk(&self, ordinal: u32) -> Result<PackRow, StoreError> {
+        let (mut low, mut high) = (0, self.count::<PackRow>());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let pack: PackRow = self.row(middle)?;
+            let after = ordinal.wrapping_sub(pack.first_chunk);
+            if ordinal >= pack.first_chunk && after < pack.chunk_count {
+                return Ok(pack);
+            }
+            if ordinal < pack.first_chunk { high = middle } else { low = middle + 1 }
+        }
+        Err(self.damaged(format!("chunk {ordinal} belongs to no pack")))
+    }
+
+    /// The chunk of `pack` that holds the decoded byte at `position`, with its ordinal.
+    pub fn chunk_at(&self, pack: &PackRow, position: u64) -> Result<(u32, ChunkRow), StoreError> {
+        let end = pack.first_chunk.checked_add(pack.chunk_count);
+        let end = end.ok_or_else(|| self.damaged("a pack's chunks overflow"))?;
+        let (mut low, mut high) = (pack.first_chunk, end);
+        let (mut low_at, mut high_at) = (0, pack.raw_len);
+        let mut guesses = 0;
+        while low < high {
+            let middle = if guesses < 8 {
+                interpolate(low, high, low_at, high_at, position)
+            } else {
+                low + (high - low) / 2
+            };
+            guesses += 1;
+            let chunk: ChunkRow = self.row(middle)?;
+            let chunk_end = chunk.raw_start + u64::from(chunk.raw_len);
+            if position < chunk.raw_start {
+                (high, high_at) = (middle, chunk.raw_start);
+            } else if position >= chunk_end {
+                (low, low_at) = (middle + 1, chunk_end);
+            } else {
+                return Ok((middle, chunk));
+            }
+        }
+        Err(self.damaged(format!("pack {} has no chunk at {position}", pack.id)))
+    }
+
+    /// Reads and checks every block; the way `verify` looks at an index.
+    pub fn check_all_blocks(&self) -> Result<(), StoreError> {
+        (0..self.trailer.block_count).try_for_each(|number| self.block(number).map(drop))
+    }
+}
+
+fn leading(key: &[u8]) -> u64 {
+    key.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
+}
+
+/// Where between `low` and `high` (exclusive) a key should lie if keys were spread evenly.
+fn interpolate(low: u32, high: u32, low_key: u64, high_key: u64, key: u64) -> u32 {
+    let span = u128::from(high_key.saturating_sub(low_key)) + 1;
+    let into = u128::from(key.saturating_sub(low_key)) * u128::from(high - low) / span;
+    low + u32::try_from(into).unwrap_or(u32::MAX).min(high - low - 1)
+}

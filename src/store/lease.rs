@@ -1,0 +1,97 @@
+//! Leases: who is reading which commit, so that maintenance keeps what a mount or a long read needs.
+//!
+//! A lease is a small file and a lock held for as long as its holder lives; the lock, not the file, says
+//! whether the holder is alive, so a crash leaves nothing to clean by hand. A vault that cannot be written
+//! (read-only media) has no leases, which is as good: nothing can be removed from it either.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::error::StoreError;
+use super::frame;
+use super::id::{ObjectId, PackId};
+use super::log::scan::read_file;
+use super::media::{Lock, LockMode, Media, Wait};
+use super::publish::discard;
+
+/// Frame kind of a lease.
+const KIND: &str = "lease";
+
+/// Who holds a lease, and on what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lease {
+    /// The commit that must stay readable.
+    pub commit: ObjectId,
+    /// What for, for people: `mount /mnt/models`.
+    pub purpose: String,
+    /// Process id of the holder on its machine.
+    pub pid: u32,
+    /// When it was taken, seconds since 1970 UTC.
+    pub since: i64,
+}
+
+/// A lease while it is held; dropping it gives it up.
+#[derive(Debug)]
+pub struct HeldLease {
+    media: Arc<dyn Media>,
+    path: String,
+    lock_path: String,
+    lock: Option<Box<dyn Lock>>,
+}
+
+fn paths(name: PackId) -> (String, String) {
+    (format!("leases/{name}.lease"), format!("locks/lease-{name}"))
+}
+
+/// Takes a lease under a random `name`. `None` when the vault cannot be written.
+pub fn take(media: &Arc<dyn Media>, name: PackId, lease: &Lease) -> Result<Option<HeldLease>, StoreError> {
+    let (path, lock_path) = paths(name);
+    match write(&**media, &path, &lock_path, lease) {
+        Ok(lock) => Ok(Some(HeldLease { media: Arc::clone(media), path, lock_path, lock })),
+        Err(error) if is_read_only(&error) => Ok(None),
+        Err(error) => Err(StoreError::io("write", &path)(error)),
+    }
+}
+
+fn write(media: &dyn Media, path: &str, lock_path: &str, lease: &Lease) -> io::Result<Option<Box<dyn Lock>>> {
+    let lock = media.lock(lock_path, LockMode::Exclusive, Wait::Forever)?;
+    media.create(path)?.write_all(&frame::encode(KIND, lease).0)?;
+    Ok(lock)
+}
+
+fn is_read_only(error: &io::Error) -> bool {
+    use io::ErrorKind::{NotFound, PermissionDenied, ReadOnlyFilesystem};
+    matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem | NotFound)
+}
+
+impl Drop for HeldLease {
+    fn drop(&mut self) {
+        discard(&*self.media, &self.path);
+        self.lock = None;
+        discard(&*self.media, &self.lock_path);
+    }
+}
+
+/// Leases whose holders are alive.
+pub fn live(media: &dyn Media) -> Result<Vec<Lease>, StoreError> {
+    let names = match media.list("leases") {
+        Ok(names) => names,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(StoreError::io("list", "leases")(error)),
+    };
+    let mut found = Vec::new();
+    for name in names.iter().filter_map(|name| name.strip_suffix(".lease")?.parse().ok()) {
+        let (path, lock_path) = paths(name);
+        let held = matches!(media.lock(&lock_path, LockMode::Exclusive, Wait::No), Ok(None));
+        if let Ok(bytes) = read_file(media, &path)
+            && let Ok((lease, _)) = frame::decode(KIND, &bytes)
+            && held
+        {
+            found.push(lease);
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,106 @@
+//! What a transaction record and a checkpoint say, field by field; `docs/format.md` explains them.
+//!
+//! Plain data that serialises to JSON with stable names. Unknown fields are refused: a later version of the
+//! format raises the frame's version instead of being half understood. No I/O here.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::store::frame::Checksum;
+use crate::store::id::{IndexId, ObjectId, PackId};
+use crate::store::object::Timestamp;
+use crate::store::refname::RefName;
+
+/// Frame kind of a record.
+pub const RECORD: &str = "record";
+/// Frame kind of a checkpoint.
+pub const CHECKPOINT: &str = "checkpoint";
+
+/// One transaction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// Its number; the first is 1.
+    pub seq: u64,
+    /// Number and checksum of the record it was built on; absent for the first.
+    pub previous: Option<Previous>,
+    /// When it was made, seconds since 1970 UTC.
+    pub time: i64,
+    /// Offset of the maker's clock from UTC in minutes.
+    pub offset: i32,
+    /// Who made it, as `Name <email>`.
+    pub actor: String,
+    /// What was asked for, in one word: `commit`, `branch`.
+    pub command: String,
+    /// Every ref it moved, in name order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refs: Vec<RefChange>,
+    /// The default branch from now on, when it changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_branch: Option<RefName>,
+    /// Packs it brought.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub packs: Vec<NewPack>,
+    /// The index it brought, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<IndexId>,
+    /// Indexes that are live no longer because the new one says all they said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retired_indexes: Vec<IndexId>,
+}
+
+impl Record {
+    /// When it was made, with the maker's offset.
+    pub fn timestamp(&self) -> Timestamp {
+        Timestamp { seconds: self.time, offset_minutes: self.offset }
+    }
+}
+
+/// The record another one was built on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Previous {
+    /// Its number.
+    pub seq: u64,
+    /// BLAKE3 of its JSON.
+    pub checksum: Checksum,
+}
+
+/// A ref that a transaction created, moved or deleted: an entry of its reflog.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefChange {
+    /// The full name.
+    pub name: RefName,
+    /// Where it was; `None` when it is new.
+    pub old: Option<ObjectId>,
+    /// Where it is; `None` when it was deleted.
+    pub new: Option<ObjectId>,
+    /// Why, as the reflog shows it.
+    pub message: String,
+}
+
+/// A pack that a transaction brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewPack {
+    /// Its name.
+    pub id: PackId,
+    /// Its length in bytes.
+    pub len: u64,
+}
+
+/// The state after a transaction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Checkpoint {
+    /// The transaction it follows.
+    pub at: Previous,
+    /// Every ref.
+    pub refs: BTreeMap<RefName, ObjectId>,
+    /// The default branch.
+    pub default_branch: RefName,
+    /// The live indexes, oldest first.
+    pub indexes: Vec<IndexId>,
+}

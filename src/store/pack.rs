@@ -1,0 +1,166 @@
+//! Packs: files that hold chunk bytes and nothing else; how a chunk is stored in one and taken out again.
+//!
+//! A pack that holds one whole raw file is, byte for byte, that file: nothing precedes or follows it, so a
+//! kernel can be handed it. Everything that describes a pack is in an index. This file knows codecs and the
+//! bytes of a pack, not which chunks make up which file.
+
+use std::borrow::Cow;
+use std::io::Write;
+
+use super::chunk;
+use super::error::StoreError;
+use super::id::{ChunkHash, PackId};
+use super::index::write::PackDraft;
+use super::index::{ChunkRow, Codec};
+use super::media::{Media, Sink};
+
+/// Content below this total stays in the index of its transaction instead of a pack of its own: one file less
+/// to create and sync for a small commit.
+pub const INLINE_LIMIT: u64 = 1 << 20;
+
+/// A shared pack is closed when it reaches this size, so that none grows without bound.
+pub const PACK_LIMIT: u64 = 512 << 20;
+
+/// Where the pack with this id lies in the vault.
+pub fn path_of(id: PackId) -> String {
+    format!("packs/{id}.pack")
+}
+
+/// Whether a chunk is worth trying to compress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// Store it as it is: reading it fast is worth more.
+    Never,
+    /// Compress it if that pays.
+    Try,
+}
+
+/// Below this size compression saves less than it costs to undo.
+const MIN_COMPRESSED: usize = 128;
+
+/// Chooses how to store a chunk: zstd when that takes off at least an eighth, as text does; raw otherwise.
+pub fn encode_chunk(raw: &[u8]) -> (Codec, Cow<'_, [u8]>) {
+    if raw.len() >= MIN_COMPRESSED
+        && let Ok(packed) = zstd::bulk::compress(raw, 1)
+        && packed.len() <= raw.len() - raw.len() / 8
+    {
+        return (Codec::Zstd, Cow::Owned(packed));
+    }
+    (Codec::Raw, Cow::Borrowed(raw))
+}
+
+/// Whether samples of a large file shrink so well that reading it raw is worth less than the space: text does
+/// (to a third or less), weights do not (bf16 to 0.78).
+pub fn shrinks_well(samples: &[Vec<u8>]) -> bool {
+    let raw: usize = samples.iter().map(Vec::len).sum();
+    let packed: usize = samples.iter().map(|sample| encode_chunk(sample).1.len()).sum();
+    raw > 0 && packed <= raw / 2
+}
+
+/// Undoes [`encode_chunk`] into exactly `raw_len` bytes; `None` when the stored bytes don't give that.
+pub fn decode(codec: Codec, stored: Vec<u8>, raw_len: usize) -> Option<Vec<u8>> {
+    let raw = match codec {
+        Codec::Raw => stored,
+        Codec::Zstd => zstd::bulk::decompress(&stored, raw_len).ok()?,
+    };
+    (raw.len() == raw_len).then_some(raw)
+}
+
+/// Takes a chunk out of its stored bytes and checks it; `where_` names its place for the error.
+pub fn open_chunk(row: &ChunkRow, stored: Vec<u8>, file: &str) -> Result<Vec<u8>, StoreError> {
+    decode(row.codec, stored, row.raw_len as usize).filter(|raw| chunk::hash(raw) == row.hash).ok_or_else(
+        || {
+            let detail =
+                format!("the {} bytes at offset {} fail their check", row.stored_len, row.stored_start);
+            StoreError::damaged(file, detail)
+        },
+    )
+}
+
+/// A pack being filled with chunks of many files. Its bytes stay in memory until there are too many of them.
+#[derive(Debug)]
+pub struct SharedPack {
+    draft: PackDraft,
+    tmp: String,
+    pending: Vec<u8>,
+    sink: Option<Box<dyn Sink>>,
+}
+
+/// A filled pack.
+#[derive(Debug)]
+pub enum Filled {
+    /// Small enough to go into the index: its chunks and its stored bytes.
+    Inline(PackDraft, Vec<u8>),
+    /// Written under its temporary name, not yet synced.
+    File(PackFile),
+}
+
+/// A pack written under a temporary name; `publish` makes it durable and visible.
+#[derive(Debug)]
+pub struct PackFile {
+    /// What it holds.
+    pub draft: PackDraft,
+    /// Its temporary name.
+    pub tmp: String,
+    /// The file, still open for syncing.
+    pub sink: Box<dyn Sink>,
+}
+
+impl SharedPack {
+    /// An empty pack that would be written under the temporary name `tmp`.
+    pub fn new(id: PackId, tmp: String) -> Self {
+        Self { draft: PackDraft::new(id), tmp, pending: Vec::new(), sink: None }
+    }
+
+    /// Its name.
+    pub fn id(&self) -> PackId {
+        self.draft.id
+    }
+
+    /// Bytes it will take on disk.
+    pub fn stored_len(&self) -> u64 {
+        self.draft.stored_len()
+    }
+
+    /// Appends a chunk; answers where it starts among the decoded bytes.
+    pub fn push(
+        &mut self,
+        media: &dyn Media,
+        hash: ChunkHash,
+        raw: &[u8],
+        compression: Compression,
+    ) -> Result<u64, StoreError> {
+        let (codec, stored) = match compression {
+            Compression::Try => encode_chunk(raw),
+            Compression::Never => (Codec::Raw, Cow::Borrowed(raw)),
+        };
+        self.pending.extend_from_slice(&stored);
+        if self.pending.len() as u64 > INLINE_LIMIT {
+            self.flush(media)?;
+        }
+        let raw_len = u32::try_from(raw.len()).expect("a chunk is at most 128 KiB");
+        let stored_len = u32::try_from(stored.len()).expect("a stored chunk is never longer than its bytes");
+        Ok(self.draft.push(hash, raw_len, stored_len, codec))
+    }
+
+    fn flush(&mut self, media: &dyn Media) -> Result<(), StoreError> {
+        let sink = match &mut self.sink {
+            Some(sink) => sink,
+            None => self.sink.insert(media.create(&self.tmp).map_err(StoreError::io("create", &self.tmp))?),
+        };
+        sink.write_all(&self.pending).map_err(StoreError::io("write", &self.tmp))?;
+        self.pending.clear();
+        Ok(())
+    }
+
+    /// Ends the pack.
+    pub fn finish(mut self, media: &dyn Media) -> Result<Filled, StoreError> {
+        if self.sink.is_some() {
+            self.flush(media)?;
+        }
+        Ok(match self.sink {
+            None => Filled::Inline(self.draft, self.pending),
+            Some(sink) => Filled::File(PackFile { draft: self.draft, tmp: self.tmp, sink }),
+        })
+    }
+}

@@ -1,0 +1,290 @@
+//! The only code that makes anything durable or visible. `docs/durability.md` is its contract.
+//!
+//! The order never changes: packs are written and synced; they and the index that describes them are moved
+//! into `packs/`, whose names are then synced; the log record is written, synced and moved to the next free
+//! number, and the name is synced; only then is success reported. Every move refuses to replace anything, so
+//! the record's number decides between two writers even where locks lie. A crash before the record's move
+//! leaves the old state and some files nothing points at; after it, the new state.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use super::catalog::Catalog;
+use super::error::StoreError;
+use super::frame::{self, Checksum};
+use super::id::{IndexId, ObjectId};
+use super::index::{self, Index};
+use super::log::record::{CHECKPOINT, NewPack, RECORD, Record, RefChange};
+use super::log::scan::read_file;
+use super::log::state::State;
+use super::log::{BUCKET, CHECKPOINT_EVERY, bucket_path, checkpoint_path, record_path};
+use super::media::{LockMode, Media, Wait};
+use super::pack;
+use super::refname::RefName;
+use super::transaction::Transaction;
+use super::vault::{MARKER, MARKER_KIND, Settings, Vault, View};
+
+/// The folders of a vault.
+pub const FOLDERS: [&str; 6] = ["log", "packs", "leases", "locks", "tmp", "cache"];
+
+/// The lock writers hold while they publish, so that the loser of a race waits instead of starting over.
+const PUBLISH_LOCK: &str = "locks/publish";
+
+/// What a transaction changes besides the content it brings.
+#[derive(Debug, Clone, Default)]
+pub struct Change {
+    /// Refs to move. `old` is where each must be now.
+    pub refs: Vec<RefChange>,
+    /// The default branch from now on, when it changes.
+    pub default_branch: Option<RefName>,
+}
+
+/// What was published.
+#[derive(Debug, Clone)]
+pub struct Published {
+    /// Number of the transaction.
+    pub seq: u64,
+    /// The state after it.
+    pub view: Arc<View>,
+    /// Bytes of packs and index it added to the vault.
+    pub stored_bytes: u64,
+}
+
+/// Makes a vault on an empty medium: its folders, then its marker. Does nothing when the marker is there.
+pub fn create_vault(media: &dyn Media, settings: &Settings) -> Result<(), StoreError> {
+    media.create_dir("").map_err(StoreError::io("create", "."))?;
+    for folder in FOLDERS {
+        media.create_dir(folder).map_err(StoreError::io("create", folder))?;
+    }
+    let (bytes, _) = frame::encode(MARKER_KIND, settings);
+    match put(media, &format!("tmp/{}-marker", settings.vault_id), MARKER, &bytes) {
+        Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {}
+        other => other?,
+    }
+    sync_dir(media, "")
+}
+
+/// Writes a file under a temporary name, syncs it, and moves it to a name that does not exist. The name is
+/// durable once its folder is synced.
+fn put(media: &dyn Media, tmp: &str, path: &str, bytes: &[u8]) -> Result<(), StoreError> {
+    let mut sink = media.create(tmp).map_err(StoreError::io("create", tmp))?;
+    let done = sink
+        .write_all(bytes)
+        .map_err(StoreError::io("write", tmp))
+        .and_then(|()| sink.sync().map_err(StoreError::io("sync", tmp)))
+        .and_then(|()| media.publish(tmp, path).map_err(StoreError::io("publish", path)));
+    drop(sink);
+    if done.is_err() {
+        discard(media, tmp);
+    }
+    done
+}
+
+fn sync_dir(media: &dyn Media, path: &str) -> Result<(), StoreError> {
+    media.sync_dir(path).map_err(StoreError::io("sync the folder", path))
+}
+
+/// Removes a file nothing points at. Failing to is harmless: `gc` finds it later.
+pub(super) fn discard(media: &dyn Media, path: &str) {
+    if let Err(error) = media.remove(path)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::debug!(path, %error, "could not remove an unpublished file");
+    }
+}
+
+impl Transaction<'_> {
+    /// Waits for other writers, then answers the newest state. From here to [`Transaction::publish`] nobody
+    /// else publishes, so what is built on this state will fit.
+    pub fn lock(&mut self) -> Result<Arc<View>, StoreError> {
+        self.close_packs()?;
+        self.make_packs_durable()?;
+        if self.lock.is_none() {
+            let lock = self.vault.media.lock(PUBLISH_LOCK, LockMode::Exclusive, Wait::Forever);
+            self.lock = lock.map_err(StoreError::io("lock", PUBLISH_LOCK))?;
+        }
+        self.base = self.vault.refresh()?;
+        Ok(Arc::clone(&self.base))
+    }
+
+    fn make_packs_durable(&mut self) -> Result<(), StoreError> {
+        let media = &*self.vault.media;
+        while let Some(mut file) = self.closed.pop() {
+            let new = NewPack { id: file.draft.id, len: file.draft.stored_len() };
+            file.sink.sync().map_err(StoreError::io("sync", &file.tmp))?;
+            drop(file.sink);
+            let path = pack::path_of(new.id);
+            media.publish(&file.tmp, &path).map_err(StoreError::io("publish", &path))?;
+            self.published.push(path);
+            self.packs.push(new);
+            self.builder.add_pack(file.draft);
+        }
+        Ok(())
+    }
+
+    /// Makes the transaction durable and visible.
+    ///
+    /// # Errors
+    /// [`StoreError::RefMoved`] when a ref is not where `change` says it is; [`StoreError::Overtaken`] when
+    /// another writer published first (only where locks don't work): lock, rebuild, publish again.
+    pub fn publish(&mut self, change: Change) -> Result<Published, StoreError> {
+        if self.lock.is_none() {
+            self.lock()?;
+        }
+        let base = Arc::clone(&self.base);
+        check_refs(&base.state, &change)?;
+        let media = &*self.vault.media;
+        let stored = self.packs.iter().map(|pack| pack.len).sum::<u64>();
+        let (index, retired_indexes) = self.write_index(&base)?;
+        if index.is_some() || !self.packs.is_empty() {
+            sync_dir(media, "packs")?;
+        }
+        let record = Record {
+            seq: base.state.next,
+            previous: base.state.tip,
+            time: self.context.time.seconds,
+            offset: self.context.time.offset_minutes,
+            actor: self.context.actor.clone(),
+            command: self.context.command.clone(),
+            refs: change.refs,
+            default_branch: change.default_branch,
+            packs: self.packs.clone(),
+            index: index.map(|(id, _)| id),
+            retired_indexes,
+        };
+        let checksum = self.write_record(&record)?;
+        let view = self.fold(&base, &record, checksum)?;
+        self.lock = None;
+        Ok(Published { seq: record.seq, view, stored_bytes: stored + index.map_or(0, |(_, new)| new) })
+    }
+
+    /// Writes this transaction's index, taking over small older ones of its size. Answers its name and length,
+    /// and the indexes it replaces.
+    fn write_index(&mut self, base: &View) -> Result<(Option<(IndexId, u64)>, Vec<IndexId>), StoreError> {
+        if self.builder.is_empty() {
+            return Ok((None, Vec::new()));
+        }
+        let own = self.builder.estimated_len();
+        let (peers, retired) = peers(base.catalog.indexes(), own);
+        let (id, bytes) = if peers.is_empty() {
+            self.builder.build()
+        } else {
+            let mut merged = self.builder.clone();
+            peers.iter().try_for_each(|index| merged.absorb(index))?;
+            merged.build()
+        };
+        let path = index::path_of(id);
+        put(&*self.vault.media, &self.next_tmp(), &path, &bytes)?;
+        self.published.push(path);
+        Ok((Some((id, bytes.len() as u64)), retired))
+    }
+
+    fn write_record(&mut self, record: &Record) -> Result<Checksum, StoreError> {
+        let media = &*self.vault.media;
+        let (bucket, path) = (bucket_path(record.seq), record_path(record.seq));
+        if record.previous.is_none_or(|previous| previous.seq / BUCKET != record.seq / BUCKET) {
+            media.create_dir(&bucket).map_err(StoreError::io("create", &bucket))?;
+            sync_dir(media, "log")?;
+        }
+        let (bytes, checksum) = frame::encode(RECORD, record);
+        let tmp = self.next_tmp();
+        let kept = std::mem::take(&mut self.published);
+        match put(media, &tmp, &path, &bytes) {
+            Ok(()) => {}
+            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
+                // A network filesystem may carry the move out and lose the answer: then the bytes are ours.
+                if read_file(media, &path).is_ok_and(|found| found == bytes) {
+                    return Ok(checksum);
+                }
+                self.published = kept;
+                self.lock = None;
+                return Err(StoreError::Overtaken(record.seq));
+            }
+            Err(error) => {
+                self.published = kept;
+                return Err(error);
+            }
+        }
+        // From here on the transaction is visible: nothing of it may be taken back.
+        media.sync_dir(&bucket).map_err(|source| StoreError::Unconfirmed { seq: record.seq, source })?;
+        Ok(checksum)
+    }
+
+    fn fold(&self, base: &View, record: &Record, checksum: Checksum) -> Result<Arc<View>, StoreError> {
+        let mut state = base.state.clone();
+        state.fold(record, checksum);
+        let catalog = self.vault.open_catalog(&state.indexes, &base.catalog);
+        let view = self.vault.install(View { state, catalog, warnings: base.warnings.clone() });
+        if record.seq % CHECKPOINT_EVERY == 0
+            && let Err(error) = write_checkpoint(self.vault, &view.state)
+        {
+            // Only ever a shortcut: the log says everything a checkpoint does.
+            tracing::warn!(%error, seq = record.seq, "could not write a checkpoint");
+        }
+        Ok(view)
+    }
+}
+
+fn check_refs(state: &State, change: &Change) -> Result<(), StoreError> {
+    for wanted in &change.refs {
+        let found = state.refs.get(&wanted.name).copied();
+        if found != wanted.old {
+            return Err(StoreError::RefMoved { name: wanted.name.clone(), expected: wanted.old, found });
+        }
+        if wanted.new.is_some()
+            && let Some(other) = state.refs.keys().find(|other| other.conflicts_with(&wanted.name))
+        {
+            return Err(StoreError::RefConflict { name: wanted.name.clone(), other: other.clone() });
+        }
+    }
+    Ok(())
+}
+
+/// Indexes are taken over when there are this many of a size class, so each byte is rewritten once per class.
+const PEERS: usize = 8;
+/// Indexes above this size are left alone by commits.
+const MERGE_LIMIT: u64 = 64 << 20;
+
+fn size_class(bytes: u64) -> u32 {
+    (bytes / 4096 + 1).ilog(PEERS as u64)
+}
+
+/// The small indexes that one of `own` bytes takes over, and their names.
+fn peers(live: &[Arc<Index>], own: u64) -> (Vec<Arc<Index>>, Vec<IndexId>) {
+    let mut size = own;
+    let mut chosen: Vec<Arc<Index>> = Vec::new();
+    loop {
+        let class = size_class(size);
+        let is_new = |index: &&Arc<Index>| !chosen.iter().any(|other| other.id() == index.id());
+        let is_peer = |index: &&Arc<Index>| size_class(index.len()) <= class && is_new(index);
+        let peers: Vec<_> = live.iter().filter(is_peer).cloned().collect();
+        let total = size + peers.iter().map(|index| index.len()).sum::<u64>();
+        if peers.len() + 1 < PEERS || total > MERGE_LIMIT {
+            break;
+        }
+        // A damaged index stays as it is: what can still be read of it must not be lost in a merge.
+        chosen.extend(peers.into_iter().filter(|index| index.check_all_blocks().is_ok()));
+        size = total;
+    }
+    let retired = chosen.iter().map(|index| index.id()).collect();
+    (chosen, retired)
+}
+
+fn write_checkpoint(vault: &Vault, state: &State) -> Result<(), StoreError> {
+    let Some(checkpoint) = state.to_checkpoint() else { return Ok(()) };
+    let (bytes, _) = frame::encode(CHECKPOINT, &checkpoint);
+    let seq = checkpoint.at.seq;
+    put(&*vault.media, &format!("tmp/{}-checkpoint", checkpoint.at.checksum), &checkpoint_path(seq), &bytes)?;
+    sync_dir(&*vault.media, &bucket_path(seq))
+}
+
+/// Where a ref is expected to be and where it goes.
+pub fn move_ref(name: RefName, old: Option<ObjectId>, new: Option<ObjectId>, message: &str) -> RefChange {
+    RefChange { name, old, new, message: message.to_owned() }
+}
+
+impl Vault {
+    pub(super) fn open_catalog(&self, ids: &[IndexId], previous: &Catalog) -> Catalog {
+        Catalog::open(&self.media, ids, self.block_cache(), Some(previous))
+    }
+}

@@ -1,0 +1,189 @@
+//! One transaction being prepared: content and objects go in, nothing is visible until it is published.
+//!
+//! Bytes go to `tmp/` or stay in memory; dropping the transaction takes them away again. Turning content into
+//! chunks is in `ingest`, making it durable in `publish`; this file holds what they share and adds objects.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::error::StoreError;
+use super::id::{ChunkHash, ObjectId, PackId, Sha256};
+use super::index::write::Added;
+use super::index::{Codec, IndexBuilder};
+use super::log::record::NewPack;
+use super::media::Lock;
+use super::object::Timestamp;
+use super::object::{self, Kind};
+use super::pack::{self, Filled, PackFile, SharedPack};
+use super::publish::discard;
+use super::vault::{Vault, View};
+
+/// What a transaction is told about the world: the library has no clock, no user and no randomness.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// When it is made.
+    pub time: Timestamp,
+    /// Who makes it, as `Name <email>`.
+    pub actor: String,
+    /// What was asked for, in one word.
+    pub command: String,
+    /// Random; names the files it makes. Two transactions must never be given the same.
+    pub nonce: [u8; 16],
+}
+
+/// A transaction being prepared.
+#[derive(Debug)]
+pub struct Transaction<'v> {
+    pub(super) vault: &'v Vault,
+    pub(super) context: Context,
+    pub(super) base: Arc<View>,
+    pub(super) builder: IndexBuilder,
+    pub(super) shared: Option<SharedPack>,
+    /// Packs written and not yet durable.
+    pub(super) closed: Vec<PackFile>,
+    /// Packs in place under their names.
+    pub(super) packs: Vec<NewPack>,
+    /// Files in place that nothing points at yet; removed when the transaction is dropped.
+    pub(super) published: Vec<String>,
+    /// Chunks of this transaction's whole-file packs, for files of the same transaction.
+    pub(super) own_chunks: HashMap<ChunkHash, (PackId, u64)>,
+    pub(super) lock: Option<Box<dyn Lock>>,
+    names: u64,
+    tmp_files: Vec<String>,
+}
+
+impl Vault {
+    /// Starts a transaction on the newest state.
+    pub fn begin(&self, context: Context) -> Result<Transaction<'_>, StoreError> {
+        // Folders that are empty at rest: archives and some copiers leave them out.
+        for folder in ["tmp", "locks"] {
+            self.media.create_dir(folder).map_err(StoreError::io("create", folder))?;
+        }
+        let base = self.refresh()?;
+        Ok(Transaction {
+            vault: self,
+            context,
+            base,
+            builder: IndexBuilder::default(),
+            shared: None,
+            closed: Vec::new(),
+            packs: Vec::new(),
+            published: Vec::new(),
+            own_chunks: HashMap::new(),
+            lock: None,
+            names: 0,
+            tmp_files: Vec::new(),
+        })
+    }
+}
+
+impl Transaction<'_> {
+    /// The state it is being built on.
+    pub fn base(&self) -> &Arc<View> {
+        &self.base
+    }
+
+    fn next_name(&mut self) -> [u8; 16] {
+        self.names += 1;
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&self.context.nonce).update(&self.names.to_le_bytes());
+        *hasher.finalize().as_bytes().first_chunk().expect("BLAKE3 is 32 bytes")
+    }
+
+    pub(super) fn next_pack(&mut self) -> PackId {
+        PackId::from_bytes(self.next_name())
+    }
+
+    pub(super) fn next_tmp(&mut self) -> String {
+        let name = format!("tmp/{}", PackId::from_bytes(self.next_name()));
+        self.tmp_files.push(name.clone());
+        name
+    }
+
+    /// The pack that small content goes to, closing the last one when it is full.
+    pub(super) fn shared_pack(&mut self) -> Result<&mut SharedPack, StoreError> {
+        if self.shared.as_ref().is_some_and(|pack| pack.stored_len() >= pack::PACK_LIMIT) {
+            self.close_packs()?;
+        }
+        let shared = match self.shared.take() {
+            Some(shared) => shared,
+            None => SharedPack::new(self.next_pack(), self.next_tmp()),
+        };
+        Ok(self.shared.insert(shared))
+    }
+
+    /// Ends the shared pack, if there is one.
+    pub(super) fn close_packs(&mut self) -> Result<(), StoreError> {
+        let Some(shared) = self.shared.take() else { return Ok(()) };
+        match shared.finish(&*self.vault.media)? {
+            Filled::Inline(draft, bytes) => self.builder.inline_pack(&draft, &bytes),
+            Filled::File(file) => self.closed.push(file),
+        }
+        Ok(())
+    }
+
+    /// Adds a tree, commit or tag; answers its Git id. Adding what is there already costs nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Collision`] when another content already has that id.
+    pub fn add_object(&mut self, kind: Kind, body: &[u8]) -> Result<ObjectId, StoreError> {
+        let id = object::id_of(kind, body);
+        if let Some(known) = self.known_body(id)? {
+            return if known == (kind, Cow::Borrowed(body)) {
+                Ok(id)
+            } else {
+                Err(StoreError::Collision(id))
+            };
+        }
+        let packed = zstd::bulk::compress(body, 3).ok().filter(|packed| packed.len() < body.len());
+        let (codec, bytes) = packed.map_or((Codec::Raw, body.to_vec()), |packed| (Codec::Zstd, packed));
+        let raw_len = u32::try_from(body.len()).map_err(|_| StoreError::ObjectTooLarge(id))?;
+        self.builder.add_body(id, kind, codec, raw_len, bytes);
+        Ok(id)
+    }
+
+    fn known_body(&self, id: ObjectId) -> Result<Option<(Kind, Cow<'_, [u8]>)>, StoreError> {
+        match self.builder.object(id) {
+            Some(Added::Body(kind, codec, raw_len, bytes)) => {
+                let body = pack::decode(codec, bytes.to_vec(), raw_len as usize).unwrap_or_default();
+                Ok(Some((kind, Cow::Owned(body))))
+            }
+            Some(Added::Blob(_) | Added::Pointer(_)) => Err(StoreError::Collision(id)),
+            None if self.base.catalog.try_object(id)?.is_none() => Ok(None),
+            None => self.base.catalog.body(id).map(|(kind, body)| Some((kind, Cow::Owned(body)))),
+        }
+    }
+
+    /// Notes that blob `id` stands for the content `sha256`, which is stored or being stored.
+    pub(super) fn add_blob(&mut self, id: ObjectId, sha256: Sha256, pointer: bool) -> Result<(), StoreError> {
+        let known = match self.builder.object(id) {
+            Some(Added::Blob(known)) => Some((known, false)),
+            Some(Added::Pointer(known)) => Some((known, true)),
+            Some(Added::Body(..)) => return Err(StoreError::Collision(id)),
+            None if self.base.catalog.try_object(id)?.is_some() => Some(self.base.catalog.blob(id)?),
+            None => None,
+        };
+        match known {
+            Some(known) if known == (sha256, pointer) => {}
+            Some(_) => return Err(StoreError::Collision(id)),
+            None => self.builder.add_blob(id, sha256, pointer),
+        }
+        Ok(())
+    }
+
+    /// Forgets the trees, commits and tags added so far: the state they were built on is no longer the newest.
+    pub fn forget_objects(&mut self) {
+        self.builder.drop_bodies();
+    }
+}
+
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        self.shared = None;
+        self.closed.clear();
+        for path in self.tmp_files.drain(..).chain(self.published.drain(..)) {
+            discard(&*self.vault.media, &path);
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! One vault on a medium: its marker, its newest state, and the views readers keep.
+//!
+//! Opening reads the marker, the newest usable checkpoint and the records after it; nothing is locked and
+//! nothing is written, so a read-only folder opens like any other. This file decides nothing about what is
+//! written: that is `ingest` (content) and `publish` (durability).
+
+use std::io;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use serde::{Deserialize, Serialize};
+
+use super::catalog::Catalog;
+use super::error::StoreError;
+use super::frame;
+use super::id::{ObjectId, PackId};
+use super::index::BlockCache;
+use super::log::scan::{self, Warning};
+use super::log::state::State;
+use super::media::Media;
+use super::refname::RefName;
+
+/// The file that makes a folder a vault.
+pub const MARKER: &str = "HUBVAULT";
+/// Frame kind of the marker.
+pub const MARKER_KIND: &str = "vault";
+/// Files of at least this many bytes are LFS pointers in Git's eyes, as on the Hub.
+pub const DEFAULT_LARGE_FILE_THRESHOLD: u64 = 10 << 20;
+/// Memory for blocks of indexes.
+const BLOCK_CACHE: usize = 32 << 20;
+
+/// What is fixed when a vault is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Random; a copy of a vault keeps it.
+    pub vault_id: PackId,
+    /// When it was made, seconds since 1970 UTC.
+    pub created: i64,
+    /// Files of at least this many bytes enter trees as LFS pointers.
+    pub large_file_threshold: u64,
+}
+
+/// One state of a vault and everything needed to read it. Immutable.
+#[derive(Debug)]
+pub struct View {
+    /// Refs and default branch.
+    pub state: State,
+    /// The content.
+    pub catalog: Catalog,
+    /// What was passed over on the way to this state.
+    pub warnings: Vec<Warning>,
+}
+
+impl View {
+    /// Where a ref points.
+    pub fn target(&self, name: &RefName) -> Option<ObjectId> {
+        self.state.refs.get(name).copied()
+    }
+
+    /// The default branch.
+    ///
+    /// # Errors
+    /// [`StoreError::Unfinished`] before the first transaction.
+    pub fn default_branch(&self) -> Result<&RefName, StoreError> {
+        self.state.default_branch.as_ref().ok_or(StoreError::Unfinished)
+    }
+}
+
+/// An open vault.
+#[derive(Debug)]
+pub struct Vault {
+    pub(super) media: Arc<dyn Media>,
+    settings: Settings,
+    cache: Arc<BlockCache>,
+    view: RwLock<Arc<View>>,
+}
+
+impl Vault {
+    /// Opens the vault on a medium.
+    ///
+    /// # Errors
+    /// [`StoreError::NotAVault`] without a marker; [`StoreError::Damaged`] when the marker or a record that
+    /// later ones need is damaged.
+    pub fn open(media: Arc<dyn Media>) -> Result<Self, StoreError> {
+        let settings = read_marker(&*media)?;
+        let cache = Arc::new(BlockCache::new(BLOCK_CACHE));
+        let view = RwLock::new(Arc::new(first_view(&media, &cache)?));
+        Ok(Self { media, settings, cache, view })
+    }
+
+    /// What was fixed when the vault was made.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The medium it is on.
+    pub fn media(&self) -> &dyn Media {
+        &*self.media
+    }
+
+    pub(super) fn block_cache(&self) -> &Arc<BlockCache> {
+        &self.cache
+    }
+
+    /// The newest state seen so far.
+    pub fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads what was published since, and answers the newest state.
+    pub fn refresh(&self) -> Result<Arc<View>, StoreError> {
+        let current = self.view();
+        let tail = scan::tail(&*self.media, current.state.tip)?;
+        if tail.records.is_empty() && tail.next == current.state.next {
+            return Ok(current);
+        }
+        let mut state = current.state.clone();
+        tail.records.iter().for_each(|(record, checksum)| state.fold(record, *checksum));
+        state.next = tail.next;
+        let warnings = current.warnings.iter().cloned().chain(tail.warnings).collect();
+        let catalog = Catalog::open(&self.media, &state.indexes, &self.cache, Some(&current.catalog));
+        Ok(self.install(View { state, catalog, warnings }))
+    }
+
+    pub(super) fn install(&self, view: View) -> Arc<View> {
+        let view = Arc::new(view);
+        let mut slot = self.view.write().unwrap_or_else(PoisonError::into_inner);
+        if slot.state.next <= view.state.next {
+            *slot = Arc::clone(&view);
+        }
+        view
+    }
+}
+
+fn first_view(media: &Arc<dyn Media>, cache: &Arc<BlockCache>) -> Result<View, StoreError> {
+    let (checkpoint, mut warnings) = scan::checkpoint(&**media)?;
+    let mut state = checkpoint.map(State::from_checkpoint).unwrap_or_default();
+    let tail = scan::tail(&**media, state.tip)?;
+    tail.records.iter().for_each(|(record, checksum)| state.fold(record, *checksum));
+    state.next = tail.next;
+    warnings.extend(tail.warnings);
+    let catalog = Catalog::open(media, &state.indexes, cache, None);
+    Ok(View { state, catalog, warnings })
+}
+
+/// Reads the marker.
+pub fn read_marker(media: &dyn Media) -> Result<Settings, StoreError> {
+    let bytes = scan::read_file(media, MARKER).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => StoreError::NotAVault,
+        _ => StoreError::reading(MARKER)(error),
+    })?;
+    frame::decode(MARKER_KIND, &bytes)
+        .map(|(settings, _)| settings)
+        .map_err(|e| scan::frame_error(MARKER, &e))
+}
