@@ -1,0 +1,132 @@
+//! The one way to a file's bytes: `read_at`, shared by mount, `cat`, and whatever comes later.
+//!
+//! A position becomes an extent, an extent a chunk of a pack, a chunk checked bytes from the cache. A chunk
+//! that fails its check is an error that names the file and the pack; other chunks of the file stay readable.
+
+use std::io::{self, Read};
+use std::sync::{Arc, OnceLock};
+
+use super::cache::ChunkCache;
+use super::error::SnapshotError;
+use crate::store::StoreError;
+use crate::store::catalog::{FileRecord, Pack};
+use crate::store::id::Sha256;
+use crate::store::media::ReadAt;
+use crate::store::vault::View;
+
+/// A file of a snapshot, open for reading at any position from any thread.
+#[derive(Debug)]
+pub struct FileReader {
+    view: Arc<View>,
+    cache: Arc<ChunkCache>,
+    record: FileRecord,
+    /// Where in the file each extent starts.
+    starts: Vec<u64>,
+    packs: Vec<OnceLock<Pack>>,
+    label: String,
+}
+
+impl FileReader {
+    pub(super) fn new(view: Arc<View>, cache: Arc<ChunkCache>, record: FileRecord, label: String) -> Self {
+        let starts = record
+            .extents
+            .iter()
+            .scan(0, |at, extent| {
+                let start = *at;
+                *at += extent.len;
+                Some(start)
+            })
+            .collect();
+        let packs = record.extents.iter().map(|_| OnceLock::new()).collect();
+        Self { view, cache, record, starts, packs, label }
+    }
+
+    /// Length in bytes.
+    pub fn size(&self) -> u64 {
+        self.record.size
+    }
+
+    /// SHA-256 of the whole content.
+    pub fn sha256(&self) -> Sha256 {
+        self.record.sha256
+    }
+
+    /// How many separate runs the content is stored in: 1 for a file stored whole.
+    pub fn extents(&self) -> usize {
+        self.record.extents.len()
+    }
+
+    /// Fills `buffer` from `offset`; fewer bytes only at the end of the file, none beyond it.
+    pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, SnapshotError> {
+        let left = self.size().saturating_sub(offset);
+        let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        let mut done = 0;
+        while done < wanted {
+            done += self
+                .read_some(offset + done as u64, &mut buffer[done..wanted])
+                .map_err(|source| SnapshotError::Read { file: self.label.clone(), source })?;
+        }
+        Ok(done)
+    }
+
+    fn pack(&self, extent: usize) -> Result<&Pack, StoreError> {
+        if let Some(pack) = self.packs[extent].get() {
+            return Ok(pack);
+        }
+        let pack = self.view.catalog.pack_of(&self.record, &self.record.extents[extent])?;
+        Ok(self.packs[extent].get_or_init(|| pack))
+    }
+
+    /// Bytes of the chunk that holds `offset`, up to its end, the extent's end or the buffer's.
+    fn read_some(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, StoreError> {
+        let number = self.starts.partition_point(|&start| start <= offset) - 1;
+        let (extent, within) = (&self.record.extents[number], offset - self.starts[number]);
+        let pack = self.pack(number)?;
+        let position = extent.start + within;
+        let row = self.view.catalog.chunk_at(pack, position)?;
+        let chunk = self.cache.get(row.hash, || self.view.catalog.read_chunk(pack, &row))?;
+        let skip = usize::try_from(position - row.raw_start).unwrap_or(usize::MAX);
+        let from = chunk.get(skip..).unwrap_or_default();
+        let left = usize::try_from(extent.len - within).unwrap_or(usize::MAX);
+        let n = from.len().min(left).min(buffer.len());
+        if n == 0 {
+            return Err(StoreError::Damaged {
+                file: pack.file(),
+                detail: "a chunk is shorter than its row".to_owned(),
+            });
+        }
+        buffer[..n].copy_from_slice(&from[..n]);
+        Ok(n)
+    }
+
+    /// The open pack file, when the content is stored whole, raw and alone in one: what a kernel can be handed
+    /// to read by itself. Bytes read that way are not checked.
+    pub fn whole_file(&self) -> Result<Option<Arc<dyn ReadAt>>, SnapshotError> {
+        let [extent] = self.record.extents.as_slice() else { return Ok(None) };
+        let pack = self.pack(0)?;
+        let alone =
+            pack.row.raw_len == self.size() && pack.row.stored_len == self.size() && extent.start == 0;
+        if !alone || pack.is_inline() {
+            return Ok(None);
+        }
+        Ok(Some(self.view.catalog.pack_file(pack.row.id)?))
+    }
+
+    /// The content from the beginning, as a stream.
+    pub fn stream(&self) -> impl Read + '_ {
+        Stream { file: self, at: 0 }
+    }
+}
+
+struct Stream<'a> {
+    file: &'a FileReader,
+    at: u64,
+}
+
+impl Read for Stream<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.file.read_at(self.at, buffer).map_err(io::Error::other)?;
+        self.at += n as u64;
+        Ok(n)
+    }
+}

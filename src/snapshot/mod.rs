@@ -1,0 +1,181 @@
+//! One committed revision, read-only.
+//!
+//! A [`Snapshot`] resolves its revision once and never changes; it is cheap to clone and may be used from many
+//! threads. Folders are read when they are listed, bytes when they are asked for. It knows how a path becomes
+//! bytes; not how branches move, what a lock is, or that kernels exist.
+
+pub mod cache;
+pub mod error;
+pub mod file;
+pub mod resolve;
+
+use std::sync::Arc;
+
+pub use cache::ChunkCache;
+pub use error::SnapshotError;
+pub use file::FileReader;
+
+pub use crate::store::StoreError;
+pub use crate::store::id::{ObjectId, Sha256};
+pub use crate::store::object::Commit;
+pub use crate::store::object::{Mode, Tree, TreeEntry};
+use crate::store::pointer::Pointer;
+use crate::store::vault::View;
+
+/// A committed revision of a vault.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    view: Arc<View>,
+    cache: Arc<ChunkCache>,
+    revision: Arc<str>,
+    id: ObjectId,
+    commit: Arc<Commit>,
+}
+
+/// What an entry's blob id stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileInfo {
+    /// SHA-256 of the content.
+    pub sha256: Sha256,
+    /// Length of the content in bytes.
+    pub size: u64,
+    /// Length of the LFS pointer that stands for it in Git, for files that have one.
+    pub pointer_size: Option<u64>,
+}
+
+impl Snapshot {
+    /// Resolves `revision` in `view`. `cache` may be shared by any number of snapshots.
+    pub fn open(view: Arc<View>, revision: &str, cache: Arc<ChunkCache>) -> Result<Self, SnapshotError> {
+        let id = resolve::commit(&view, revision)?;
+        let commit = Arc::new(view.catalog.commit(id)?);
+        Ok(Self { view, cache, revision: revision.into(), id, commit })
+    }
+
+    /// Id of the commit.
+    pub fn id(&self) -> ObjectId {
+        self.id
+    }
+
+    /// The commit.
+    pub fn commit(&self) -> &Commit {
+        &self.commit
+    }
+
+    /// The revision as it was asked for.
+    pub fn revision(&self) -> &str {
+        &self.revision
+    }
+
+    /// The root folder, as an entry without a name.
+    pub fn root(&self) -> TreeEntry {
+        TreeEntry { name: Vec::new(), mode: Mode::Directory, id: self.commit.tree }
+    }
+
+    /// A folder; only that folder is read.
+    pub fn tree(&self, folder: ObjectId) -> Result<Tree, SnapshotError> {
+        Ok(self.view.catalog.tree(folder)?)
+    }
+
+    /// Entries of a folder in Git's order.
+    pub fn list(&self, folder: ObjectId) -> Result<Vec<TreeEntry>, SnapshotError> {
+        Ok(self.tree(folder)?.entries().to_vec())
+    }
+
+    /// The entry called `name` in a folder.
+    pub fn child(&self, folder: ObjectId, name: &[u8]) -> Result<Option<TreeEntry>, SnapshotError> {
+        Ok(self.tree(folder)?.find(name).cloned())
+    }
+
+    /// The entry at `path` (`/`-separated; empty for the root).
+    pub fn try_entry(&self, path: &str) -> Result<Option<TreeEntry>, SnapshotError> {
+        let mut at = self.root();
+        for name in path.split('/').filter(|name| !name.is_empty()) {
+            if at.mode != Mode::Directory {
+                return Ok(None);
+            }
+            match self.child(at.id, name.as_bytes())? {
+                Some(entry) => at = entry,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(at))
+    }
+
+    /// The entry at `path`.
+    ///
+    /// # Errors
+    /// [`SnapshotError::EntryNotFound`].
+    pub fn entry(&self, path: &str) -> Result<TreeEntry, SnapshotError> {
+        self.try_entry(path)?.ok_or_else(|| SnapshotError::EntryNotFound {
+            path: path.to_owned(),
+            revision: self.revision.to_string(),
+        })
+    }
+
+    /// Size and hash of a file or symlink, without reading it.
+    pub fn info(&self, entry: &TreeEntry) -> Result<FileInfo, SnapshotError> {
+        let (sha256, pointer) = self.view.catalog.blob(entry.id)?;
+        let size = self.view.catalog.file_size(sha256)?;
+        let size = size.ok_or(StoreError::MissingContent(sha256))?;
+        let pointer_size = pointer.then(|| Pointer { sha256, size }.encode().len() as u64);
+        Ok(FileInfo { sha256, size, pointer_size })
+    }
+
+    /// Opens a file (or a symlink's target text) for reading; `path` names it in errors.
+    pub fn open_file(&self, entry: &TreeEntry, path: &str) -> Result<FileReader, SnapshotError> {
+        if entry.mode == Mode::Directory {
+            return Err(SnapshotError::IsADirectory {
+                path: path.to_owned(),
+                revision: self.revision.to_string(),
+            });
+        }
+        let (sha256, _) = self.view.catalog.blob(entry.id)?;
+        let record = self.view.catalog.file(sha256)?;
+        let label = format!("{path}@{}", self.revision);
+        Ok(FileReader::new(Arc::clone(&self.view), Arc::clone(&self.cache), record, label))
+    }
+
+    /// The target of a symlink, as stored.
+    pub fn read_link(&self, entry: &TreeEntry) -> Result<Vec<u8>, SnapshotError> {
+        let file = self.open_file(entry, &String::from_utf8_lossy(&entry.name))?;
+        // Longer than any system follows; a bound on what a hostile vault can make us allocate.
+        let mut target = vec![0; usize::try_from(file.size().min(64 << 10)).unwrap_or(0)];
+        file.read_at(0, &mut target)?;
+        Ok(target)
+    }
+
+    /// Opens the file at `path`.
+    pub fn open_path(&self, path: &str) -> Result<FileReader, SnapshotError> {
+        self.open_file(&self.entry(path)?, path)
+    }
+
+    /// Visits everything below a folder, folders before what is in them, in Git's order; paths are relative to
+    /// the root and start with `prefix`. Stops early when `visit` answers `false`.
+    pub fn walk(
+        &self,
+        folder: ObjectId,
+        prefix: &[u8],
+        visit: &mut dyn FnMut(&[u8], &TreeEntry) -> Result<bool, SnapshotError>,
+    ) -> Result<bool, SnapshotError> {
+        let mut pending = vec![(prefix.to_vec(), self.list(folder)?.into_iter())];
+        while let Some((parent, entries)) = pending.last_mut() {
+            let Some(entry) = entries.next() else {
+                pending.pop();
+                continue;
+            };
+            let mut path = parent.clone();
+            if !path.is_empty() {
+                path.push(b'/');
+            }
+            path.extend_from_slice(&entry.name);
+            if !visit(&path, &entry)? {
+                return Ok(false);
+            }
+            if entry.mode == Mode::Directory {
+                let children = self.list(entry.id)?.into_iter();
+                pending.push((path, children));
+            }
+        }
+        Ok(true)
+    }
+}

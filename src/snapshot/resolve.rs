@@ -1,0 +1,175 @@
+//! What a revision means: the part of Git's `gitrevisions` that names commits.
+//!
+//! `HEAD` and `@` (the default branch), `refs/...`, a branch, a tag, a full or a unique abbreviated commit id,
+//! each followed by any of `~n`, `^n`, `^{commit}` and `^{}`. A name that is both a branch and a tag is refused
+//! rather than guessed.
+
+use super::error::SnapshotError;
+use crate::store::id::ObjectId;
+use crate::store::index::Stored;
+use crate::store::object::Kind;
+use crate::store::refname::RefName;
+use crate::store::vault::View;
+
+/// Fewest digits of an abbreviated id, as in Git.
+const MIN_ABBREVIATION: usize = 4;
+
+/// Id of the commit that `revision` means.
+pub fn commit(view: &View, revision: &str) -> Result<ObjectId, SnapshotError> {
+    let (base, steps) = split_steps(revision);
+    let mut id = peel(view, base_object(view, base, revision)?, revision)?;
+    for step in parse_steps(steps, revision)? {
+        id = step.follow(view, id, revision)?;
+    }
+    Ok(id)
+}
+
+/// Id of the object that `revision` names: as [`commit`], and also `REVISION^{tree}`, `REVISION:PATH` and an
+/// annotated tag by its name.
+pub fn object(view: &View, revision: &str) -> Result<ObjectId, SnapshotError> {
+    if let Some((at, path)) = revision.split_once(':') {
+        let mut id = view.catalog.commit(commit(view, at)?)?.tree;
+        for name in path.split('/').filter(|name| !name.is_empty()) {
+            let found = view.catalog.tree(id)?.find(name.as_bytes()).map(|entry| entry.id);
+            let missing = || SnapshotError::EntryNotFound { path: path.to_owned(), revision: at.to_owned() };
+            id = found.ok_or_else(missing)?;
+        }
+        return Ok(id);
+    }
+    if let Some(at) = revision.strip_suffix("^{tree}") {
+        return Ok(view.catalog.commit(commit(view, at)?)?.tree);
+    }
+    match split_steps(revision) {
+        (base, "") => base_object(view, base, revision),
+        _ => commit(view, revision),
+    }
+}
+
+fn split_steps(revision: &str) -> (&str, &str) {
+    revision.split_at(revision.find(['~', '^']).unwrap_or(revision.len()))
+}
+
+enum Step {
+    /// `~n`: n first parents up.
+    Ancestor(u64),
+    /// `^n`: the n-th parent; 0 is the commit itself.
+    Parent(usize),
+}
+
+fn parse_steps(mut text: &str, revision: &str) -> Result<Vec<Step>, SnapshotError> {
+    let mut steps = Vec::new();
+    while let Some(sign) = text.chars().next() {
+        text = &text[1..];
+        if sign == '^'
+            && let Some(rest) = text.strip_prefix("{commit}").or_else(|| text.strip_prefix("{}"))
+        {
+            text = rest;
+            continue;
+        }
+        let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let number = if digits == 0 { Some(1) } else { text[..digits].parse().ok() };
+        text = &text[digits..];
+        steps.push(match (sign, number) {
+            ('~', Some(n)) => Step::Ancestor(n),
+            ('^', Some(n)) => Step::Parent(usize::try_from(n).unwrap_or(usize::MAX)),
+            _ => {
+                return Err(not_found(revision, "after the name only `~n`, `^n` and `^{commit}` may follow"));
+            }
+        });
+    }
+    Ok(steps)
+}
+
+impl Step {
+    fn follow(&self, view: &View, mut id: ObjectId, revision: &str) -> Result<ObjectId, SnapshotError> {
+        match *self {
+            Self::Ancestor(n) => {
+                for _ in 0..n {
+                    id = nth_parent(view, id, 1, revision)?;
+                }
+                Ok(id)
+            }
+            Self::Parent(0) => Ok(id),
+            Self::Parent(n) => nth_parent(view, id, n, revision),
+        }
+    }
+}
+
+fn nth_parent(view: &View, id: ObjectId, n: usize, revision: &str) -> Result<ObjectId, SnapshotError> {
+    let parents = view.catalog.commit(id)?.parents;
+    parents
+        .get(n - 1)
+        .copied()
+        .ok_or_else(|| not_found(revision, &format!("commit {} has {} parent(s)", id.short(), parents.len())))
+}
+
+fn not_found(revision: &str, detail: &str) -> SnapshotError {
+    SnapshotError::RevisionNotFound { revision: revision.to_owned(), detail: detail.to_owned() }
+}
+
+/// Follows annotated tags to the commit they are about.
+fn peel(view: &View, mut id: ObjectId, revision: &str) -> Result<ObjectId, SnapshotError> {
+    // A tag of a tag is rare and a chain of a hundred is an attack.
+    for _ in 0..100 {
+        match view.catalog.body(id)?.0 {
+            Kind::Commit => return Ok(id),
+            Kind::Tag => id = view.catalog.tag(id)?.target,
+            kind => return Err(not_found(revision, &format!("{} is a {kind}, not a commit", id.short()))),
+        }
+    }
+    Err(not_found(revision, "its chain of tags does not end"))
+}
+
+fn base_object(view: &View, base: &str, revision: &str) -> Result<ObjectId, SnapshotError> {
+    if base == "HEAD" || base == "@" {
+        let branch = view.default_branch()?;
+        return view
+            .target(branch)
+            .ok_or_else(|| not_found(revision, &format!("{branch} has no commit yet")));
+    }
+    if let Ok(id) = base.parse() {
+        let known = view.catalog.try_object(id)?.is_some();
+        return if known { Ok(id) } else { Err(not_found(revision, "no object has this id")) };
+    }
+    if base.starts_with("refs/") {
+        let found = RefName::new(base).ok().and_then(|name| view.target(&name));
+        return found.ok_or_else(|| not_found(revision, "no such ref; `hv branch` and `hv tag` list them"));
+    }
+    let branch = RefName::branch(base).ok().and_then(|name| view.target(&name));
+    let tag = RefName::tag(base).ok().and_then(|name| view.target(&name));
+    match (branch, tag) {
+        (Some(_), Some(_)) => Err(SnapshotError::AmbiguousRevision {
+            revision: revision.to_owned(),
+            detail: format!("it is a branch and a tag; say refs/heads/{base} or refs/tags/{base}"),
+        }),
+        (Some(id), None) | (None, Some(id)) => Ok(id),
+        (None, None) => abbreviated(view, base, revision),
+    }
+}
+
+/// The one commit (or, failing that, the one tag) whose id starts with these digits.
+fn abbreviated(view: &View, digits: &str, revision: &str) -> Result<ObjectId, SnapshotError> {
+    let nothing =
+        || not_found(revision, "no branch, tag or commit has this name; `hv branch` and `hv tag` list them");
+    let hex = |c: char| matches!(c, '0'..='9' | 'a'..='f');
+    if digits.len() < MIN_ABBREVIATION || digits.len() > 40 || !digits.chars().all(hex) {
+        return Err(nothing());
+    }
+    let bound = |fill: &str| format!("{digits}{}", fill.repeat(40 - digits.len())).parse::<ObjectId>();
+    let (Ok(from), Ok(to)) = (bound("0"), bound("f")) else { return Err(nothing()) };
+    let rows = view.catalog.objects_between(from, to, 1000)?;
+    let of_kind = |wanted| {
+        let is_wanted = move |row: &&crate::store::index::ObjectRow| matches!(row.stored, Stored::Body { kind, .. } if kind == wanted);
+        rows.iter().filter(is_wanted).map(|row| row.id).collect::<Vec<_>>()
+    };
+    let commits = of_kind(Kind::Commit);
+    let found = if commits.is_empty() { of_kind(Kind::Tag) } else { commits };
+    match found.as_slice() {
+        [] => Err(nothing()),
+        [id] => Ok(*id),
+        several => Err(SnapshotError::AmbiguousRevision {
+            revision: revision.to_owned(),
+            detail: format!("{} commits start with it; give more digits", several.len()),
+        }),
+    }
+}
