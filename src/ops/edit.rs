@@ -1,0 +1,210 @@
+//! Editing a tree: folders are loaded when something in them changes, and only those are written again.
+//!
+//! Whatever is added must be tellable apart from its neighbours on every platform: two names of one folder may
+//! not differ only by case or by Unicode form, at any depth. Works on Git trees in memory; does no I/O of its
+//! own and knows nothing of commits or branches.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::error::OpsError;
+use crate::store::StoreError;
+use crate::store::catalog::Catalog;
+use crate::store::id::ObjectId;
+use crate::store::object::Kind;
+use crate::store::object::{Mode, Tree, TreeEntry};
+use crate::store::path::{RepoPath, collision_key};
+use crate::store::transaction::Transaction;
+
+/// A tree being edited.
+#[derive(Debug)]
+pub struct TreeEditor {
+    root: Folder,
+}
+
+/// Something in a folder: as stored, or a folder that was opened for editing.
+#[derive(Debug, Clone)]
+enum Node {
+    Stored(Mode, ObjectId),
+    Open(Folder),
+}
+
+#[derive(Debug, Clone, Default)]
+struct Folder {
+    entries: BTreeMap<Vec<u8>, Node>,
+    /// Collision keys of the entries; built when the first new name comes.
+    keys: Option<HashMap<String, Vec<u8>>>,
+}
+
+/// Part of a tree, to be put somewhere else.
+#[derive(Debug, Clone)]
+pub struct Subtree(Node);
+
+impl Folder {
+    fn load(catalog: &Catalog, id: ObjectId) -> Result<Self, StoreError> {
+        let entries = catalog
+            .tree(id)?
+            .entries()
+            .iter()
+            .map(|e| (e.name.clone(), Node::Stored(e.mode, e.id)))
+            .collect();
+        Ok(Self { entries, keys: None })
+    }
+
+    /// Checks that a name that is new here can be told apart from the others everywhere.
+    fn claim(&mut self, name: &str, path: &RepoPath) -> Result<(), OpsError> {
+        let entries = &self.entries;
+        let keys = self.keys.get_or_insert_with(|| {
+            let key = |name: &Vec<u8>| (collision_key(&String::from_utf8_lossy(name)), name.clone());
+            entries.keys().map(key).collect()
+        });
+        match keys.insert(collision_key(name), name.as_bytes().to_vec()) {
+            Some(other) if other != name.as_bytes() && entries.contains_key(&other) => {
+                Err(OpsError::PathConflict {
+                    path: path.to_string(),
+                    detail: format!(
+                        "`{}` is in the same folder, and some systems cannot tell the two names apart; rename one",
+                        String::from_utf8_lossy(&other)
+                    ),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn open(&mut self, catalog: &Catalog, name: &str) -> Result<Option<&mut Self>, StoreError> {
+        let Some(node) = self.entries.get_mut(name.as_bytes()) else { return Ok(None) };
+        if let Node::Stored(Mode::Directory, id) = *node {
+            *node = Node::Open(Self::load(catalog, id)?);
+        }
+        Ok(match node {
+            Node::Open(folder) => Some(folder),
+            Node::Stored(..) => None,
+        })
+    }
+
+    fn store(&self, transaction: &mut Transaction<'_>) -> Result<ObjectId, StoreError> {
+        let mut entries = Vec::with_capacity(self.entries.len());
+        for (name, node) in &self.entries {
+            let (mode, id) = match node {
+                Node::Stored(mode, id) => (*mode, *id),
+                Node::Open(folder) => (Mode::Directory, folder.store(transaction)?),
+            };
+            entries.push(TreeEntry { name: name.clone(), mode, id });
+        }
+        let tree = Tree::from_entries(entries).expect("names were checked when they were added");
+        transaction.add_object(Kind::Tree, &tree.encode())
+    }
+}
+
+impl TreeEditor {
+    /// Starts from the tree `id`.
+    pub fn new(catalog: &Catalog, id: ObjectId) -> Result<Self, StoreError> {
+        Ok(Self { root: Folder::load(catalog, id)? })
+    }
+
+    /// Puts a file (or symlink) at `path`, replacing a file that is there.
+    ///
+    /// # Errors
+    /// [`OpsError::PathConflict`] when a folder is there, a file is where a folder is needed, or a name cannot
+    /// be told apart from a neighbour.
+    pub fn put_file(
+        &mut self,
+        catalog: &Catalog,
+        path: &RepoPath,
+        mode: Mode,
+        id: ObjectId,
+    ) -> Result<(), OpsError> {
+        self.put(catalog, path, Node::Stored(mode, id))
+    }
+
+    /// Puts what [`TreeEditor::get`] answered at `path`.
+    pub fn put_subtree(
+        &mut self,
+        catalog: &Catalog,
+        path: &RepoPath,
+        subtree: Subtree,
+    ) -> Result<(), OpsError> {
+        self.put(catalog, path, subtree.0)
+    }
+
+    fn put(&mut self, catalog: &Catalog, path: &RepoPath, node: Node) -> Result<(), OpsError> {
+        let mut at = &mut self.root;
+        let mut names = path.components().peekable();
+        while let Some(name) = names.next() {
+            if !at.entries.contains_key(name.as_bytes()) {
+                at.claim(name, path)?;
+            }
+            if names.peek().is_none() {
+                return at.place(name, path, node);
+            }
+            at.entries.entry(name.as_bytes().to_vec()).or_insert_with(|| Node::Open(Folder::default()));
+            at = at.open(catalog, name)?.ok_or_else(|| OpsError::PathConflict {
+                path: path.to_string(),
+                detail: format!(
+                    "`{name}` is a file, and a folder is needed there; delete it in the same commit"
+                ),
+            })?;
+        }
+        Ok(())
+    }
+
+    /// What is at `path`: a file, a symlink or a whole folder.
+    pub fn get(&mut self, catalog: &Catalog, path: &RepoPath) -> Result<Option<Subtree>, StoreError> {
+        let Some((at, name)) = self.parent_of(catalog, path)? else { return Ok(None) };
+        Ok(at.entries.get(name.as_bytes()).cloned().map(Subtree))
+    }
+
+    /// Removes what is at `path`, and folders that are empty then. `false` when nothing is there.
+    pub fn delete(&mut self, catalog: &Catalog, path: &RepoPath) -> Result<bool, StoreError> {
+        let Some((at, name)) = self.parent_of(catalog, path)? else { return Ok(false) };
+        let found = at.entries.remove(name.as_bytes()).is_some();
+        let left_empty = at.entries.is_empty();
+        if left_empty && let Some(parent) = path.parent() {
+            self.delete(catalog, &parent)?;
+        }
+        Ok(found)
+    }
+
+    fn parent_of<'a, 'p>(
+        &'a mut self,
+        catalog: &Catalog,
+        path: &'p RepoPath,
+    ) -> Result<Option<(&'a mut Folder, &'p str)>, StoreError> {
+        let mut at = &mut self.root;
+        let mut names = path.components().peekable();
+        while let Some(name) = names.next() {
+            if names.peek().is_none() {
+                return Ok(Some((at, name)));
+            }
+            match at.open(catalog, name)? {
+                Some(folder) => at = folder,
+                None => return Ok(None),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Adds every changed tree to the transaction; answers the root's id.
+    pub fn store(&self, transaction: &mut Transaction<'_>) -> Result<ObjectId, StoreError> {
+        self.root.store(transaction)
+    }
+}
+
+impl Folder {
+    fn place(&mut self, name: &str, path: &RepoPath, node: Node) -> Result<(), OpsError> {
+        let is_folder = |node: &Node| matches!(node, Node::Open(_) | Node::Stored(Mode::Directory, _));
+        if let Some(old) = self.entries.get(name.as_bytes())
+            && is_folder(old) != is_folder(&node)
+        {
+            let (old, new) = if is_folder(old) { ("folder", "file") } else { ("file", "folder") };
+            return Err(OpsError::PathConflict {
+                path: path.to_string(),
+                detail: format!(
+                    "a {old} is there and a {new} would replace it; delete it in the same commit"
+                ),
+            });
+        }
+        self.entries.insert(name.as_bytes().to_vec(), node);
+        Ok(())
+    }
+}

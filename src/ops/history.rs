@@ -1,0 +1,83 @@
+//! `log`: the commits that lead to a revision, newest first, read as they are asked for.
+
+use std::collections::{BinaryHeap, HashSet};
+use std::sync::Arc;
+
+use super::Repository;
+use super::error::OpsError as Error;
+use super::models::{CommitAuthor, GitCommitInfo};
+use crate::snapshot::resolve;
+use crate::store::id::ObjectId;
+use crate::store::object::Commit;
+use crate::store::vault::View;
+
+/// Commits reachable from one, each after every commit that is newer by committer date, as `git log` orders
+/// them. Costs what is taken from it: the first commit is one lookup.
+#[derive(Debug)]
+pub struct History {
+    view: Arc<View>,
+    pending: BinaryHeap<(i64, std::cmp::Reverse<u64>, ObjectId)>,
+    seen: HashSet<ObjectId>,
+    /// Breaks ties by the order in which commits were reached.
+    reached: u64,
+}
+
+impl Repository {
+    /// The history of `revision` (default: the default branch).
+    pub fn history(&self, revision: Option<&str>) -> Result<History, Error> {
+        History::from(&self.vault().view(), revision.unwrap_or("HEAD"))
+    }
+}
+
+impl History {
+    /// The history of `revision` in one state of the vault.
+    pub fn from(view: &Arc<View>, revision: &str) -> Result<Self, Error> {
+        let start = resolve::commit(view, revision)?;
+        let view = Arc::clone(view);
+        let mut history = Self { view, pending: BinaryHeap::new(), seen: HashSet::new(), reached: 0 };
+        history.reach(start)?;
+        Ok(history)
+    }
+
+    fn reach(&mut self, id: ObjectId) -> Result<(), Error> {
+        if self.seen.insert(id) {
+            let time = self.view.catalog.commit(id)?.committer.time().seconds;
+            self.reached += 1;
+            self.pending.push((time, std::cmp::Reverse(self.reached), id));
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, id: ObjectId) -> Result<(ObjectId, Commit), Error> {
+        let commit = self.view.catalog.commit(id)?;
+        commit.parents.iter().try_for_each(|&parent| self.reach(parent))?;
+        Ok((id, commit))
+    }
+}
+
+impl Iterator for History {
+    type Item = Result<(ObjectId, Commit), Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (_, _, id) = self.pending.pop()?;
+        Some(self.step(id))
+    }
+}
+
+/// A commit as history listings show it.
+pub fn describe(id: ObjectId, commit: &Commit) -> GitCommitInfo {
+    let author = &commit.author;
+    GitCommitInfo {
+        id,
+        title: commit.title(),
+        message: commit.body(),
+        date: iso(author.time().seconds),
+        authors: vec![CommitAuthor { user: author.name().into_owned(), email: author.email().into_owned() }],
+        parents: commit.parents.clone(),
+    }
+}
+
+/// ISO 8601 in UTC, as the Hub writes it.
+pub fn iso(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds).map_or_else(|_| format!("@{seconds}"), |time| format!("{time:.3}"))
+}

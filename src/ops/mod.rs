@@ -1,0 +1,131 @@
+//! The use cases, one file per verb. Each takes plain values, returns data and reports progress as events.
+//!
+//! Names follow `huggingface_hub` where it has the verb. Nothing here prints, reads the environment or asks
+//! for the time: who commits and when comes in as arguments, so that every result can be repeated exactly.
+
+pub mod branch;
+pub mod commit;
+pub mod edit;
+pub mod error;
+pub mod history;
+pub mod init;
+pub mod local;
+pub mod models;
+pub mod status;
+pub mod tag;
+pub mod tree;
+pub mod verify;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use commit::{AddSource, CommitOperation, CommitOptions, CommitOutcome, Progress};
+pub use error::OpsError;
+pub use init::InitOptions;
+
+pub use crate::store::id::ObjectId;
+pub use crate::store::lease::HeldLease;
+pub use crate::store::object::Commit;
+pub use crate::store::object::{IdentityError, Signature, Timestamp, parse_identity};
+pub use crate::store::path::{PathError, RepoPath};
+
+use crate::snapshot::{ChunkCache, Snapshot, SnapshotError};
+use crate::store::StoreError;
+use crate::store::id::PackId;
+use crate::store::lease::{self, Lease};
+use crate::store::log::scan::Warning;
+use crate::store::media::Media;
+use crate::store::media::disk::DiskMedia;
+use crate::store::transaction::Context;
+use crate::store::vault::Vault;
+
+/// Who acts, when, and a random number that names the files it makes.
+#[derive(Debug, Clone)]
+pub struct Actor {
+    /// Name, e-mail address and time.
+    pub signature: Signature,
+    /// Must never repeat.
+    pub nonce: [u8; 16],
+}
+
+impl Actor {
+    pub(crate) fn context(&self, command: &str) -> Context {
+        let signature = &self.signature;
+        Context {
+            time: signature.time(),
+            actor: format!("{} <{}>", signature.name(), signature.email()),
+            command: command.to_owned(),
+            nonce: self.nonce,
+        }
+    }
+}
+
+/// An open vault and the cache its readers share.
+#[derive(Debug)]
+pub struct Repository {
+    vault: Vault,
+    media: Arc<dyn Media>,
+    cache: Arc<ChunkCache>,
+    root: Option<PathBuf>,
+}
+
+/// Memory for decoded chunks when nothing else is said.
+pub const DEFAULT_CACHE: usize = 64 << 20;
+
+impl Repository {
+    /// Opens the vault in the folder `root`.
+    pub fn open(root: &Path) -> Result<Self, OpsError> {
+        let media: Arc<dyn Media> = Arc::new(DiskMedia::open(root));
+        Ok(Self { root: root.canonicalize().ok(), ..Self::open_on(media)? })
+    }
+
+    /// Opens the vault on any medium.
+    pub fn open_on(media: Arc<dyn Media>) -> Result<Self, OpsError> {
+        let vault = Vault::open(Arc::clone(&media))?;
+        Ok(Self { vault, media, cache: Arc::new(ChunkCache::new(DEFAULT_CACHE)), root: None })
+    }
+
+    /// The same with another limit on the memory for decoded chunks, in bytes.
+    #[must_use]
+    pub fn with_cache(self, bytes: usize) -> Self {
+        Self { cache: Arc::new(ChunkCache::new(bytes)), ..self }
+    }
+
+    /// The vault.
+    pub fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
+    /// The folder the vault is in, when it is in one.
+    pub fn root(&self) -> Option<&Path> {
+        self.root.as_deref()
+    }
+
+    /// The revision (default: the default branch) as it is now.
+    pub fn snapshot(&self, revision: Option<&str>) -> Result<Snapshot, SnapshotError> {
+        Snapshot::open(self.vault.view(), revision.unwrap_or("HEAD"), Arc::clone(&self.cache))
+    }
+
+    /// Id of what `revision` names; see [`crate::snapshot::resolve::object`].
+    pub fn rev_parse(&self, revision: &str) -> Result<ObjectId, SnapshotError> {
+        crate::snapshot::resolve::object(&self.vault.view(), revision)
+    }
+
+    /// What was passed over when the vault was opened; empty for a healthy one.
+    pub fn warnings(&self) -> Vec<Warning> {
+        self.vault.view().warnings.clone()
+    }
+
+    /// Takes a lease on a snapshot, so that maintenance keeps what it needs. `None` on a read-only vault.
+    pub fn lease(
+        &self,
+        snapshot: &Snapshot,
+        actor: &Actor,
+        purpose: &str,
+        pid: u32,
+    ) -> Result<Option<HeldLease>, StoreError> {
+        let since = actor.signature.time().seconds;
+        let lease = Lease { commit: snapshot.id(), purpose: purpose.to_owned(), pid, since };
+        lease::take(&self.media, PackId::from_bytes(actor.nonce), &lease)
+    }
+}

@@ -1,0 +1,65 @@
+//! Tags: listed and created. A tag is a name that stays; with a message it is an object of its own.
+
+use super::error::OpsError;
+use super::models::GitRefInfo;
+use super::{Actor, Repository};
+use crate::snapshot::resolve;
+use crate::store::StoreError;
+use crate::store::id::ObjectId;
+use crate::store::object::Kind;
+use crate::store::object::Tag;
+use crate::store::object::message;
+use crate::store::publish::{Change, move_ref};
+use crate::store::refname::RefName;
+
+impl Repository {
+    /// Every tag, by name.
+    pub fn list_tags(&self) -> Result<Vec<GitRefInfo>, OpsError> {
+        self.list_refs(RefName::is_tag)
+    }
+
+    /// Creates a tag at `revision` (default: the default branch), annotated when there is a message; answers
+    /// what the ref points at: the commit, or the tag object.
+    ///
+    /// # Errors
+    /// [`OpsError::RefExists`] when there is one already, unless `exist_ok`.
+    pub fn create_tag(
+        &self,
+        tag: &str,
+        tag_message: Option<&str>,
+        revision: Option<&str>,
+        exist_ok: bool,
+        actor: &Actor,
+    ) -> Result<ObjectId, OpsError> {
+        let name = RefName::tag(tag)?;
+        let commit = resolve::commit(&*self.vault().refresh()?, revision.unwrap_or("HEAD"))?;
+        let mut transaction = self.vault().begin(actor.context("tag"))?;
+        loop {
+            if let Some(at) = transaction.lock()?.target(&name) {
+                return if exist_ok {
+                    Ok(at)
+                } else {
+                    Err(OpsError::RefExists { name: name.to_string(), at })
+                };
+            }
+            let target = match tag_message {
+                None => commit,
+                Some(text) => {
+                    let tag = Tag {
+                        target: commit,
+                        target_kind: Kind::Commit,
+                        name: tag.as_bytes().to_vec(),
+                        tagger: Some(actor.signature.clone()),
+                        message: message(text, None),
+                    };
+                    transaction.add_object(Kind::Tag, &tag.encode())?
+                }
+            };
+            let refs = vec![move_ref(name.clone(), None, Some(target), &format!("tag: {tag}"))];
+            match transaction.publish(Change { refs, default_branch: None }) {
+                Err(StoreError::Overtaken(_)) => transaction.forget_objects(),
+                done => return Ok(done.map(|_| target)?),
+            }
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! `verify`: is everything there, and is it what was written?
+//!
+//! Quick: every record, checkpoint and index, and everything a ref leads to, is present and consistent. Full:
+//! every stored byte is hashed again as well. A damaged thing never ends the check: each is listed with the
+//! `path@revision`s it affects, and the rest is looked at all the same.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::error::OpsError;
+use super::status::describe;
+use super::{Repository, history};
+use crate::store::StoreError;
+use crate::store::catalog::{Catalog, FileRecord, Pack};
+use crate::store::id::{ObjectId, PackId, Sha256};
+use crate::store::index::{self, PackRow};
+use crate::store::log::scan;
+use crate::store::object::Mode;
+use crate::store::object::{self, Kind};
+use crate::store::pack;
+use crate::store::vault::View;
+
+/// Most `path@revision`s that are listed for one finding; the rest are counted.
+const MAX_AFFECTED: usize = 100;
+
+/// What `verify` found.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct VerifyReport {
+    /// Whether nothing is damaged or missing.
+    pub ok: bool,
+    /// Whether every stored byte was read.
+    pub full: bool,
+    /// Full names of the refs that were followed.
+    pub checked_refs: Vec<String>,
+    /// Number of transactions checked.
+    pub transactions: u64,
+    /// Number of commits checked.
+    pub commits: u64,
+    /// Number of different files checked.
+    pub files: u64,
+    /// Bytes of packs that were read and hashed.
+    pub bytes: u64,
+    /// What is damaged.
+    pub findings: Vec<Finding>,
+    /// What is out of the ordinary and harmless.
+    pub warnings: Vec<String>,
+}
+
+/// One damaged thing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What is wrong, naming the vault file.
+    pub problem: String,
+    /// Files it affects, as `path@commit`, each at the newest commit it was seen in.
+    pub affects: Vec<String>,
+    /// How many more it affects.
+    pub more: u64,
+}
+
+impl Finding {
+    fn affect(&mut self, path: String) {
+        if self.affects.len() < MAX_AFFECTED { self.affects.push(path) } else { self.more += 1 }
+    }
+}
+
+/// Damaged decoded bytes of a pack, and the finding that tells of them.
+#[derive(Debug)]
+struct DamagedRange {
+    start: u64,
+    end: u64,
+    finding: usize,
+}
+
+/// Packs are named by id; those inside an index by the index they are in.
+type PackKey = (PackId, String);
+
+struct Check<'a> {
+    view: &'a View,
+    report: VerifyReport,
+    damaged: HashMap<PackKey, Vec<DamagedRange>>,
+    seen: HashSet<ObjectId>,
+    by_problem: BTreeMap<String, usize>,
+}
+
+impl Repository {
+    /// Checks the vault as it is on disk now. `progress` is told how many more bytes of packs were read.
+    pub fn verify(&self, full: bool, progress: &mut dyn FnMut(u64)) -> Result<VerifyReport, OpsError> {
+        let view = self.vault().refresh()?;
+        let report = VerifyReport { full, ..VerifyReport::default() };
+        let (damaged, seen) = (HashMap::new(), HashSet::new());
+        let mut check = Check { view: &view, report, damaged, seen, by_problem: BTreeMap::new() };
+        check.log(self)?;
+        check.packs(progress);
+        check.refs(&view);
+        let mut report = check.report;
+        report.ok = report.findings.is_empty();
+        Ok(report)
+    }
+}
+
+impl Check<'_> {
+    fn finding(&mut self, problem: &impl ToString) -> usize {
+        let problem = problem.to_string();
+        let findings = &mut self.report.findings;
+        *self.by_problem.entry(problem.clone()).or_insert_with(|| {
+            findings.push(Finding { problem, affects: Vec::new(), more: 0 });
+            findings.len() - 1
+        })
+    }
+
+    fn log(&mut self, repository: &Repository) -> Result<(), OpsError> {
+        let media = repository.vault().media();
+        match scan::tail(media, None) {
+            Ok(tail) => {
+                self.report.transactions = tail.records.len() as u64;
+                self.report.warnings.extend(tail.warnings.iter().map(describe));
+            }
+            Err(error) => drop(self.finding(&error)),
+        }
+        for warning in scan::check_checkpoints(media)? {
+            self.finding(&format!("{}; delete the file: the log holds all it says", warning.detail));
+        }
+        Ok(())
+    }
+
+    fn packs(&mut self, progress: &mut dyn FnMut(u64)) {
+        let catalog = &self.view.catalog;
+        for (id, why) in catalog.broken() {
+            self.finding(&format!("{why} ({})", index::path_of(*id)));
+        }
+        for index in catalog.indexes() {
+            if let Err(error) = index.check_all_blocks() {
+                self.finding(&error);
+                continue;
+            }
+            for row in index.rows::<PackRow>() {
+                match row {
+                    Ok(row) => self.pack(&Pack::of(index, row), progress),
+                    Err(error) => drop(self.finding(&error)),
+                }
+            }
+        }
+    }
+
+    fn pack(&mut self, pack: &Pack, progress: &mut dyn FnMut(u64)) {
+        if !pack.is_inline()
+            && let Some(problem) = wrong_length(&self.view.catalog, pack)
+        {
+            self.damage(pack, 0, pack.row.raw_len, &problem);
+            return;
+        }
+        if !self.report.full {
+            return;
+        }
+        for chunk in pack.chunks() {
+            let checked = chunk.and_then(|row| Ok((row, self.view.catalog.read_chunk(pack, &row).err())));
+            match checked {
+                Ok((row, problem)) => {
+                    self.report.bytes += u64::from(row.stored_len);
+                    progress(u64::from(row.stored_len));
+                    if let Some(problem) = problem {
+                        self.damage(
+                            pack,
+                            row.raw_start,
+                            row.raw_start + u64::from(row.raw_len),
+                            &problem.to_string(),
+                        );
+                    }
+                }
+                Err(error) => drop(self.finding(&error)),
+            }
+        }
+    }
+
+    fn damage(&mut self, pack: &Pack, start: u64, end: u64, problem: &str) {
+        let finding = self.finding(&problem);
+        self.damaged.entry((pack.row.id, pack.file())).or_default().push(DamagedRange {
+            start,
+            end,
+            finding,
+        });
+    }
+
+    fn refs(&mut self, view: &Arc<View>) {
+        for (name, &id) in &view.state.refs {
+            self.report.checked_refs.push(name.to_string());
+            let finding = match history::History::from(view, &id.to_string()) {
+                Ok(history) => self.commits(history).err().map(|error| error.to_string()),
+                Err(error) => Some(error.to_string()),
+            };
+            if let Some(problem) = finding {
+                let finding = self.finding(&problem);
+                self.report.findings[finding].affect(format!("{name} and what came before"));
+            }
+        }
+    }
+
+    fn commits(&mut self, history: history::History) -> Result<(), OpsError> {
+        for commit in history {
+            let (id, commit) = commit?;
+            if !self.seen.insert(id) {
+                continue;
+            }
+            self.report.commits += 1;
+            if commit.id() != id {
+                self.finding(&format!("commit {id} does not have the id it is stored under"));
+            }
+            self.tree(commit.tree, String::new(), id);
+        }
+        Ok(())
+    }
+
+    fn tree(&mut self, root: ObjectId, path: String, commit: ObjectId) {
+        let mut pending = vec![(root, path)];
+        while let Some((id, path)) = pending.pop() {
+            if !self.seen.insert(id) {
+                continue;
+            }
+            let tree = match self.view.catalog.tree(id) {
+                Ok(tree) if object::id_of(Kind::Tree, &tree.encode()) == id => tree,
+                Ok(_) => {
+                    self.affected(
+                        &format!("tree {id} does not have the id it is stored under"),
+                        &path,
+                        commit,
+                    );
+                    continue;
+                }
+                Err(error) => {
+                    self.affected(&error, &format!("{path}/"), commit);
+                    continue;
+                }
+            };
+            for entry in tree.entries() {
+                let name = String::from_utf8_lossy(&entry.name);
+                let path = if path.is_empty() { name.into_owned() } else { format!("{path}/{name}") };
+                if entry.mode == Mode::Directory {
+                    pending.push((entry.id, path));
+                } else if self.seen.insert(entry.id) {
+                    self.file(entry.id, &path, commit);
+                }
+            }
+        }
+    }
+
+    fn affected(&mut self, problem: &impl ToString, path: &str, commit: ObjectId) {
+        let finding = self.finding(problem);
+        self.report.findings[finding].affect(format!("{path}@{}", commit.short()));
+    }
+
+    fn file(&mut self, blob: ObjectId, path: &str, commit: ObjectId) {
+        self.report.files += 1;
+        let record = self.view.catalog.blob(blob).and_then(|(sha256, _)| self.record(sha256));
+        let checked = record.and_then(|record| self.damage_of(&record));
+        match checked {
+            Ok(findings) => {
+                for finding in findings {
+                    self.report.findings[finding].affect(format!("{path}@{}", commit.short()));
+                }
+            }
+            Err(error) => self.affected(&error, path, commit),
+        }
+    }
+
+    fn record(&self, sha256: Sha256) -> Result<FileRecord, StoreError> {
+        self.view.catalog.file(sha256)
+    }
+
+    /// Findings that hurt a file: damaged ranges of packs that its extents need.
+    fn damage_of(&self, record: &FileRecord) -> Result<Vec<usize>, StoreError> {
+        let mut findings = Vec::new();
+        for extent in &record.extents {
+            let pack = self.view.catalog.pack_of(record, extent)?;
+            let ranges = self.damaged.get(&(pack.row.id, pack.file())).map_or(&[][..], Vec::as_slice);
+            let hurts =
+                |range: &&DamagedRange| range.start < extent.start + extent.len && extent.start < range.end;
+            findings.extend(ranges.iter().filter(hurts).map(|range| range.finding));
+        }
+        findings.sort_unstable();
+        findings.dedup();
+        Ok(findings)
+    }
+}
+
+fn wrong_length(catalog: &Catalog, pack: &Pack) -> Option<String> {
+    let path = pack::path_of(pack.row.id);
+    match catalog.media().len(&path) {
+        Ok(Some(len)) if len == pack.row.stored_len => None,
+        Ok(Some(len)) => {
+            Some(format!("vault file `{path}` is damaged: it has {len} bytes, not {}", pack.row.stored_len))
+        }
+        Ok(None) => Some(format!("vault file `{path}` is missing")),
+        Err(error) => Some(format!("cannot read `{path}` in the vault: {error}")),
+    }
+}
