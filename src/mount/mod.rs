@@ -1,0 +1,247 @@
+//! A snapshot answering the port: what a kernel may ask of a read-only tree, in terms of a revision.
+//!
+//! Knows node numbers, open handles and how errors look to a kernel; not which kernel asks, how revisions
+//! move, or how content is laid out. The revision is fixed when the tree is made, so numbers are stable (the
+//! same in every mount of the same path) and everything may be cached for ever.
+
+mod errno;
+mod node;
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use hubvault_platform::port::{
+    Attributes, DirEntry, FileHandle, NodeId, NodeKind, PortError, ReadOnlyTree, Visit, VolumeInfo,
+};
+use lru::LruCache;
+
+use self::errno::port_error;
+use self::node::{Node, Nodes};
+use crate::snapshot::{FileReader, Mode, ObjectId, Snapshot, SnapshotError, Tree, TreeEntry};
+
+/// Folders kept decoded: a listing comes in many calls, and names are looked up one by one.
+const FOLDERS: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not zero");
+/// Longest name a Git tree can carry that any system here shows.
+const NAME_MAX: u32 = 255;
+/// What `st_blksize` and `statfs` say.
+const BLOCK_SIZE: u32 = 4096;
+
+/// A snapshot as a read-only tree.
+#[derive(Debug)]
+pub struct SnapshotTree {
+    snapshot: Snapshot,
+    modified: SystemTime,
+    nodes: Nodes,
+    folders: Mutex<LruCache<ObjectId, Arc<Tree>>>,
+    files: Mutex<HashMap<u64, Arc<FileReader>>>,
+    next_handle: AtomicU64,
+    volume: OnceLock<VolumeInfo>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl SnapshotTree {
+    /// Shows `snapshot`.
+    pub fn new(snapshot: Snapshot) -> Self {
+        let seconds = snapshot.commit().committer.time().seconds;
+        let since = Duration::from_secs(seconds.unsigned_abs());
+        let modified = if seconds < 0 {
+            SystemTime::UNIX_EPOCH.checked_sub(since)
+        } else {
+            SystemTime::UNIX_EPOCH.checked_add(since)
+        };
+        Self {
+            modified: modified.unwrap_or(SystemTime::UNIX_EPOCH),
+            nodes: Nodes::new(snapshot.root()),
+            snapshot,
+            folders: Mutex::new(LruCache::new(FOLDERS)),
+            files: Mutex::new(HashMap::new()),
+            next_handle: AtomicU64::new(1),
+            volume: OnceLock::new(),
+        }
+    }
+
+    fn node(&self, id: NodeId) -> Result<Node, PortError> {
+        self.nodes.get(id.0).ok_or(PortError::NotFound)
+    }
+
+    fn folder(&self, id: NodeId) -> Result<Arc<Tree>, PortError> {
+        let node = self.node(id)?;
+        if node.entry.mode != Mode::Directory {
+            return Err(PortError::NotADirectory);
+        }
+        if let Some(tree) = lock(&self.folders).get(&node.entry.id) {
+            return Ok(Arc::clone(tree));
+        }
+        let tree = self.snapshot.tree(node.entry.id).map_err(|e| port_error(&e))?;
+        let tree = Arc::new(tree);
+        lock(&self.folders).put(node.entry.id, Arc::clone(&tree));
+        Ok(tree)
+    }
+
+    fn describe(&self, id: u64, entry: &TreeEntry) -> Result<Attributes, PortError> {
+        let kind = kind_of(entry.mode);
+        let size = match kind {
+            NodeKind::Directory => 0,
+            NodeKind::File | NodeKind::Symlink => self.snapshot.info(entry).map_err(|e| port_error(&e))?.size,
+        };
+        Ok(Attributes {
+            node: NodeId(id),
+            kind,
+            size,
+            executable: entry.mode == Mode::Executable,
+            modified: self.modified,
+            links: 1,
+            blocks512: size.div_ceil(512),
+        })
+    }
+
+    fn file(&self, handle: FileHandle) -> Result<Arc<FileReader>, PortError> {
+        lock(&self.files).get(&handle.0).cloned().ok_or(PortError::StaleHandle)
+    }
+
+    /// Sums up the revision: asked for once, by `df`.
+    fn measure(&self) -> VolumeInfo {
+        let (mut files, mut bytes) = (0u64, 0u64);
+        let walked = self.snapshot.walk(self.snapshot.root().id, b"", &mut |_, entry| {
+            files += 1;
+            if entry.mode != Mode::Directory {
+                bytes += self.snapshot.info(entry)?.size.next_multiple_of(u64::from(BLOCK_SIZE));
+            }
+            Ok(true)
+        });
+        if let Err(error) = walked {
+            tracing::warn!(%error, "the size of the revision is only partly known");
+        }
+        VolumeInfo { total_bytes: bytes, free_bytes: 0, files, name_max: NAME_MAX, block_size: BLOCK_SIZE }
+    }
+
+    /// The attributes with which a file tells what it is in the vault.
+    fn tags(&self, node: &Node) -> Result<Vec<(&'static [u8], String)>, SnapshotError> {
+        let mut tags: Vec<(&'static [u8], String)> = vec![
+            (b"user.hubvault.commit", self.snapshot.id().to_string()),
+            (b"user.hubvault.oid", node.entry.id.to_string()),
+        ];
+        if node.entry.mode != Mode::Directory {
+            let info = self.snapshot.info(&node.entry)?;
+            tags.push((b"user.hubvault.sha256", info.sha256.to_string()));
+            tags.push((b"user.hubvault.lfs", info.pointer_size.is_some().to_string()));
+        }
+        Ok(tags)
+    }
+}
+
+fn kind_of(mode: Mode) -> NodeKind {
+    match mode {
+        Mode::Directory => NodeKind::Directory,
+        Mode::Symlink => NodeKind::Symlink,
+        Mode::File | Mode::Executable => NodeKind::File,
+    }
+}
+
+impl ReadOnlyTree for SnapshotTree {
+    fn lookup(&self, parent: NodeId, name: &[u8]) -> Result<Attributes, PortError> {
+        let folder = self.folder(parent)?;
+        let entry = folder.find(name).ok_or(PortError::NotFound)?;
+        let attributes = self.describe(0, entry)?;
+        let id = self.nodes.look_up(parent.0, entry);
+        Ok(Attributes { node: NodeId(id), ..attributes })
+    }
+
+    fn attributes(&self, node: NodeId) -> Result<Attributes, PortError> {
+        self.describe(node.0, &self.node(node)?.entry)
+    }
+
+    fn forget(&self, node: NodeId, lookups: u64) {
+        self.nodes.forget(node.0, lookups);
+    }
+
+    fn parent(&self, node: NodeId) -> Result<NodeId, PortError> {
+        Ok(NodeId(self.node(node)?.parent))
+    }
+
+    fn read_dir(
+        &self,
+        node: NodeId,
+        offset: u64,
+        visit: &mut dyn FnMut(DirEntry<'_>) -> Visit,
+    ) -> Result<(), PortError> {
+        let folder = self.folder(node)?;
+        let skip = usize::try_from(offset).unwrap_or(usize::MAX);
+        for (at, entry) in (1..).zip(folder.entries()).skip(skip) {
+            let id = self.nodes.number(node.0, &entry.name);
+            let attributes = || self.describe(id, entry);
+            let shown = DirEntry {
+                name: &entry.name,
+                node: NodeId(id),
+                kind: kind_of(entry.mode),
+                next: at,
+                attributes: &attributes,
+            };
+            match visit(shown) {
+                Visit::Listed => {}
+                Visit::LookedUp => drop(self.nodes.look_up(node.0, entry)),
+                Visit::Full => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn open(&self, node: NodeId) -> Result<FileHandle, PortError> {
+        let node = self.node(node)?;
+        match kind_of(node.entry.mode) {
+            NodeKind::Directory => return Err(PortError::IsADirectory),
+            NodeKind::Symlink => return Err(PortError::InvalidInput),
+            NodeKind::File => {}
+        }
+        let name = String::from_utf8_lossy(&node.entry.name).into_owned();
+        let file = self.snapshot.open_file(&node.entry, &name).map_err(|e| port_error(&e))?;
+        let handle = self.next_handle.fetch_add(1, Relaxed);
+        lock(&self.files).insert(handle, Arc::new(file));
+        Ok(FileHandle(handle))
+    }
+
+    fn read(&self, handle: FileHandle, offset: u64, buffer: &mut [u8]) -> Result<usize, PortError> {
+        self.file(handle)?.read_at(offset, buffer).map_err(|e| port_error(&e))
+    }
+
+    fn close(&self, handle: FileHandle) {
+        lock(&self.files).remove(&handle.0);
+    }
+
+    fn backing(&self, handle: FileHandle) -> Option<Arc<File>> {
+        let whole = self.file(handle).ok()?.whole_file().ok()??;
+        whole.as_file()?.try_clone().ok().map(Arc::new)
+    }
+
+    fn read_link(&self, node: NodeId) -> Result<Vec<u8>, PortError> {
+        let node = self.node(node)?;
+        if node.entry.mode != Mode::Symlink {
+            return Err(PortError::InvalidInput);
+        }
+        self.snapshot.read_link(&node.entry).map_err(|e| port_error(&e))
+    }
+
+    fn xattr(&self, node: NodeId, name: &[u8]) -> Result<Option<Vec<u8>>, PortError> {
+        if !name.starts_with(b"user.hubvault.") {
+            return Ok(None);
+        }
+        let tags = self.tags(&self.node(node)?).map_err(|e| port_error(&e))?;
+        Ok(tags.into_iter().find(|(tag, _)| *tag == name).map(|(_, value)| value.into_bytes()))
+    }
+
+    fn list_xattrs(&self, node: NodeId) -> Result<Vec<Vec<u8>>, PortError> {
+        let tags = self.tags(&self.node(node)?).map_err(|e| port_error(&e))?;
+        Ok(tags.into_iter().map(|(tag, _)| tag.to_vec()).collect())
+    }
+
+    fn volume(&self) -> VolumeInfo {
+        *self.volume.get_or_init(|| self.measure())
+    }
+}
