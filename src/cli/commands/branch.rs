@@ -1,0 +1,39 @@
+//! `hv branch`
+
+use serde_json::json;
+
+use super::{open, say};
+use crate::Repository;
+use crate::cli::args::{BranchArgs, Cli};
+use crate::cli::failure::Failure;
+use crate::cli::{identity, output};
+
+pub(super) fn run(cli: &Cli, args: &BranchArgs) -> Result<(), Failure> {
+    let repository = open(cli)?;
+    let Some(name) = &args.name else { return list(cli, args, &repository) };
+    let at = repository.create_branch(name, args.start.as_deref(), false, &identity::actor()?)?;
+    if cli.json { output::json(&json!({ "name": name, "targetCommit": at })) } else { Ok(()) }
+}
+
+fn list(cli: &Cli, args: &BranchArgs, repository: &Repository) -> Result<(), Failure> {
+    let default = repository.default_branch()?;
+    if args.show_current {
+        return if cli.json { output::json(&json!({ "name": default })) } else { say(&default) };
+    }
+    let branches = repository.list_branches()?;
+    if cli.json {
+        return output::json(&branches);
+    }
+    let width = branches.iter().map(|branch| branch.name.len()).max().unwrap_or(0);
+    for branch in branches {
+        let mark = if branch.name == default { '*' } else { ' ' };
+        if args.verbose {
+            let snapshot = repository.snapshot(Some(&branch.git_ref))?;
+            let title = snapshot.commit().title();
+            say(&format!("{mark} {:width$} {} {title}", branch.name, branch.target_commit.short()))?;
+        } else {
+            say(&format!("{mark} {}", branch.name))?;
+        }
+    }
+    Ok(())
+}

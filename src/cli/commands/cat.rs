@@ -1,0 +1,30 @@
+//! `hv cat`
+
+use std::io::Write as _;
+
+use super::open;
+use crate::cli::args::{CatArgs, Cli};
+use crate::cli::failure::Failure;
+
+/// Bytes read at a time.
+const BUFFER: usize = 1 << 20;
+
+pub(super) fn run(cli: &Cli, args: &CatArgs) -> Result<(), Failure> {
+    let (revision, path) = args.target.split_once(':').ok_or_else(|| {
+        Failure::usage(format!("`{}` is not REV:PATH; for the default branch write :{0}", args.target))
+    })?;
+    let repository = open(cli)?;
+    let file =
+        repository.snapshot(Some(revision).filter(|revision| !revision.is_empty()))?.open_path(path)?;
+    let mut out = std::io::stdout().lock();
+    let mut buffer = vec![0; BUFFER];
+    let mut at = 0;
+    loop {
+        let n = file.read_at(at, &mut buffer)?;
+        if n == 0 {
+            return Ok(out.flush()?);
+        }
+        out.write_all(&buffer[..n])?;
+        at += n as u64;
+    }
+}

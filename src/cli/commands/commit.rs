@@ -1,0 +1,105 @@
+//! `hv commit`
+
+use std::path::Path;
+
+use clap::ArgMatches;
+
+use super::{open, say, tell};
+use crate::cli::args::{Cli, CommitArgs};
+use crate::cli::failure::Failure;
+use crate::cli::progress::Bar;
+use crate::cli::{identity, output, parse};
+use crate::ops::{AddSource, CommitOperation, CommitOptions, CommitOutcome, RepoPath};
+
+pub(super) fn run(cli: &Cli, args: &CommitArgs, matches: &ArgMatches) -> Result<(), Failure> {
+    let matches = matches.subcommand().map_or(matches, |(_, matches)| matches);
+    let operations = operations(args, matches)?;
+    if operations.is_empty() && !args.allow_empty {
+        return Err(Failure::usage("nothing to do: name files to add, or use --add, --delete or --copy"));
+    }
+    let repository = open(cli)?;
+    let options = CommitOptions {
+        message: args.message.clone(),
+        description: args.description.clone(),
+        revision: args.revision.clone(),
+        parent_commit: args.parent.clone(),
+        author: Some(identity::author(args.author.as_deref(), args.date.as_deref())?),
+        allow_empty: args.allow_empty,
+    };
+    let bar = Bar::new(cli.json);
+    let outcome =
+        repository.create_commit(&operations, &options, &identity::actor()?, &mut |event| bar.commit(event));
+    bar.finish();
+    show(cli, &outcome?)
+}
+
+fn show(cli: &Cli, outcome: &CommitOutcome) -> Result<(), Failure> {
+    if cli.json {
+        return output::json(outcome);
+    }
+    for skipped in &outcome.skipped {
+        tell(&format!("left out: {}", skipped.display()))?;
+    }
+    if outcome.committed {
+        let title = outcome.commit_message.lines().next().unwrap_or_default();
+        say(&format!("[{} {}] {title}", outcome.branch, outcome.oid.short()))?;
+    } else {
+        say(&format!("nothing to commit: {} already holds exactly this", outcome.branch))?;
+    }
+    tell(&format!(
+        "{} file{} read, {}: {} new, {} shared; the vault grew by {}",
+        outcome.files,
+        if outcome.files == 1 { "" } else { "s" },
+        output::bytes(outcome.logical_bytes),
+        output::bytes(outcome.new_bytes),
+        output::bytes(outcome.shared_bytes),
+        output::bytes(outcome.stored_bytes),
+    ))
+}
+
+/// The operations in the order they were typed, whichever option they came by.
+fn operations(args: &CommitArgs, matches: &ArgMatches) -> Result<Vec<CommitOperation>, Failure> {
+    let mut found: Vec<(usize, CommitOperation)> = Vec::new();
+    let places = |id: &str| matches.indices_of(id).map(Iterator::collect::<Vec<_>>).unwrap_or_default();
+    for (at, text) in places("add").into_iter().zip(&args.add) {
+        found.push((at, add(text)?));
+    }
+    for (at, path) in places("delete").into_iter().zip(&args.delete) {
+        found.push((at, CommitOperation::Delete { path_in_repo: repo_path(path)? }));
+    }
+    for (at, text) in places("copy").into_iter().zip(&args.copy) {
+        let (source, target) = parse::pair("--copy", text).map_err(Failure::usage)?;
+        found.push((
+            at,
+            CommitOperation::Copy { source: repo_path(source)?, path_in_repo: repo_path(target)? },
+        ));
+    }
+    for (at, local) in places("local").into_iter().zip(&args.local) {
+        found.push((at, add_under_own_name(local)?));
+    }
+    found.sort_by_key(|(at, _)| *at);
+    Ok(found.into_iter().map(|(_, operation)| operation).collect())
+}
+
+fn add(text: &str) -> Result<CommitOperation, Failure> {
+    let (path, local) = parse::pair("--add", text).map_err(Failure::usage)?;
+    let path_in_repo = if matches!(path, "." | "./" | "/") { None } else { Some(repo_path(path)?) };
+    Ok(CommitOperation::Add { path_in_repo, source: AddSource::Local(local.into()) })
+}
+
+fn add_under_own_name(local: &Path) -> Result<CommitOperation, Failure> {
+    // `.` and `..` have names too; symlinks keep the name they were given by.
+    let canonical = if local.file_name().is_none() { local.canonicalize().ok() } else { None };
+    let named = canonical.as_deref().unwrap_or(local);
+    let name = named.file_name().and_then(|name| name.to_str()).ok_or_else(|| {
+        Failure::usage(format!("`{}` has no usable name of its own; use --add NAME={0}", local.display()))
+    })?;
+    Ok(CommitOperation::Add {
+        path_in_repo: Some(repo_path(name)?),
+        source: AddSource::Local(local.to_owned()),
+    })
+}
+
+fn repo_path(text: &str) -> Result<RepoPath, Failure> {
+    RepoPath::new(text).map_err(|error| Failure::new("unsupported-path", error))
+}

@@ -1,0 +1,51 @@
+//! `hv log`
+
+use std::io::Write;
+
+use super::open;
+use crate::cli::args::{Cli, LogArgs};
+use crate::cli::failure::Failure;
+use crate::cli::output::{JsonArray, printable, stdout, time};
+use crate::ops::{Commit, ObjectId, history};
+
+pub(super) fn run(cli: &Cli, args: &LogArgs) -> Result<(), Failure> {
+    let repository = open(cli)?;
+    let commits = repository.history(args.revision.as_deref())?.take(args.max_count.unwrap_or(usize::MAX));
+    let mut out = stdout();
+    if cli.json {
+        let mut array = JsonArray::new(out);
+        for commit in commits {
+            let (id, commit) = commit?;
+            array.push(&history::describe(id, &commit))?;
+        }
+        return array.finish();
+    }
+    for (number, commit) in commits.enumerate() {
+        let (id, commit) = commit?;
+        if args.oneline {
+            writeln!(out, "{} {}", id.short(), printable(&commit.title()))?;
+        } else {
+            if number > 0 {
+                writeln!(out)?;
+            }
+            block(&mut out, id, &commit)?;
+        }
+    }
+    Ok(out.flush()?)
+}
+
+/// A commit as `git log` shows it.
+fn block(out: &mut impl Write, id: ObjectId, commit: &Commit) -> Result<(), Failure> {
+    writeln!(out, "commit {id}")?;
+    if commit.parents.len() > 1 {
+        let parents: Vec<String> = commit.parents.iter().map(ObjectId::short).collect();
+        writeln!(out, "Merge: {}", parents.join(" "))?;
+    }
+    let author = &commit.author;
+    writeln!(out, "Author: {} <{}>", printable(&author.name()), printable(&author.email()))?;
+    writeln!(out, "Date:   {}\n", time(author.time()))?;
+    for line in String::from_utf8_lossy(&commit.message).trim_end().lines() {
+        writeln!(out, "    {}", printable(line))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,49 @@
+//! `hv ls-tree`
+
+use std::io::Write;
+
+use super::open;
+use crate::cli::args::{Cli, LsTreeArgs};
+use crate::cli::failure::Failure;
+use crate::cli::output::{self, JsonArray, stdout};
+use crate::ops::OpsError;
+use crate::ops::models::TreeItem;
+use crate::ops::tree::list_repo_tree;
+
+pub(super) fn run(cli: &Cli, args: &LsTreeArgs) -> Result<(), Failure> {
+    let repository = open(cli)?;
+    let snapshot = repository.snapshot(args.revision.as_deref())?;
+    let path = args.path.as_deref().unwrap_or_default();
+    let mut failed = Ok(());
+    let mut each = |show: &mut dyn FnMut(&TreeItem) -> Result<(), Failure>| {
+        let listed = list_repo_tree(&snapshot, path, args.recursive, &mut |item| {
+            if args.recursive && !args.trees && item.kind == "directory" {
+                return Ok(());
+            }
+            failed = show(&item);
+            if failed.is_err() { Err(OpsError::Invalid(String::new())) } else { Ok(()) }
+        });
+        std::mem::replace(&mut failed, Ok(())).and(listed.map_err(Failure::from))
+    };
+    if cli.json {
+        let mut array = JsonArray::new(stdout());
+        each(&mut |item| array.push(item))?;
+        return array.finish();
+    }
+    let mut out = stdout();
+    each(&mut |item| line(&mut out, item, args.long))?;
+    Ok(out.flush()?)
+}
+
+/// An entry as `git ls-tree` shows it.
+fn line(out: &mut impl Write, item: &TreeItem, long: bool) -> Result<(), Failure> {
+    let kind = if item.kind == "directory" { "tree" } else { "blob" };
+    let path = output::path(&item.path);
+    if long {
+        let size = if item.kind == "directory" { "-".to_owned() } else { item.size.to_string() };
+        writeln!(out, "{} {kind} {} {size:>7}\t{path}", item.mode, item.oid)?;
+    } else {
+        writeln!(out, "{} {kind} {}\t{path}", item.mode, item.oid)?;
+    }
+    Ok(())
+}

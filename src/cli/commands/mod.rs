@@ -1,0 +1,69 @@
+//! One file per command: resolves its arguments, calls one use case, shows the answer.
+
+mod branch;
+mod cat;
+mod commit;
+mod init;
+mod log;
+mod ls_tree;
+mod manual;
+mod mount;
+mod rev_parse;
+mod status;
+mod tag;
+mod umount;
+mod verify;
+
+use std::io::Write as _;
+
+use clap::ArgMatches;
+
+use super::args::{Cli, Command};
+use super::failure::Failure;
+use super::output::printable;
+use crate::Repository;
+
+/// Runs the command that was asked for.
+pub(super) fn run(cli: &Cli, matches: &ArgMatches) -> Result<(), Failure> {
+    match &cli.command {
+        Command::Init(args) => init::run(cli, args),
+        Command::Commit(args) => commit::run(cli, args, matches),
+        Command::Log(args) => log::run(cli, args),
+        Command::LsTree(args) => ls_tree::run(cli, args),
+        Command::Cat(args) => cat::run(cli, args),
+        Command::Status => status::run(cli),
+        Command::Branch(args) => branch::run(cli, args),
+        Command::Tag(args) => tag::run(cli, args),
+        Command::RevParse(args) => rev_parse::run(cli, args),
+        Command::Verify(args) => verify::run(cli, args),
+        Command::Mount(args) => mount::run(cli, args),
+        Command::Mounts => umount::list(cli),
+        Command::Umount(args) => umount::run(cli, args),
+        Command::Completions(args) => manual::completions(args),
+        Command::Man(args) => manual::pages(args),
+    }
+}
+
+/// Opens the vault of `-C`, and says what was passed over while opening it.
+fn open(cli: &Cli) -> Result<Repository, Failure> {
+    let repository = Repository::open(&cli.vault).map_err(|error| located(cli, error.into()))?;
+    for warning in repository.warnings() {
+        tell(&format!("warning: {}: {}", warning.file, warning.detail))?;
+    }
+    Ok(repository)
+}
+
+/// A failure to open, with the folder that was tried.
+fn located(cli: &Cli, failure: Failure) -> Failure {
+    failure.at(&cli.vault)
+}
+
+/// Prints a line to standard error.
+fn tell(line: &str) -> Result<(), Failure> {
+    Ok(writeln!(std::io::stderr(), "{}", printable(line))?)
+}
+
+/// Prints a line to standard output.
+fn say(line: &str) -> Result<(), Failure> {
+    Ok(writeln!(std::io::stdout(), "{}", printable(line))?)
+}

@@ -1,0 +1,143 @@
+//! `hv mount`: in the foreground, or by starting itself again in the background and waiting until it serves.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use hubvault_platform::{MountOptions, Mounted, mount, process};
+use serde_json::{Value, json};
+
+use super::{say, tell};
+use crate::Repository;
+use crate::cli::args::{Cli, MountArgs};
+use crate::cli::failure::Failure;
+use crate::cli::{identity, output, parse};
+use crate::mount::SnapshotTree;
+use crate::ops::HeldLease;
+
+pub(super) fn run(cli: &Cli, args: &MountArgs) -> Result<(), Failure> {
+    let (mountpoint, revision) =
+        parse::mount_target(&args.target, args.revision.as_deref()).map_err(Failure::usage)?;
+    if args.serve {
+        return serve_in_background(args, Path::new(mountpoint), revision);
+    }
+    if args.foreground {
+        let (mounted, about, _lease) = start(args, Path::new(mountpoint), revision)?;
+        show(cli, &about)?;
+        return wait(mounted);
+    }
+    show(cli, &launch(args)?)
+}
+
+fn show(cli: &Cli, about: &Value) -> Result<(), Failure> {
+    if cli.json {
+        return output::json(about);
+    }
+    let text = |key: &str| about[key].as_str().unwrap_or_default().to_owned();
+    say(&format!(
+        "{} at {} is mounted on {}",
+        text("revision"),
+        &text("commit")[..7.min(text("commit").len())],
+        text("mountpoint")
+    ))
+}
+
+/// Mounts; answers the mount, what there is to tell about it, and the lease that keeps its commit.
+fn start(
+    args: &MountArgs,
+    mountpoint: &Path,
+    revision: Option<&str>,
+) -> Result<(Mounted, Value, Option<HeldLease>), Failure> {
+    let cache = usize::try_from(args.cache_size).unwrap_or(usize::MAX);
+    let repository = Repository::open(&args.vault).map_err(|error| Failure::from(error).at(&args.vault))?;
+    let repository = repository.with_cache(cache);
+    for warning in repository.warnings() {
+        tell(&format!("warning: {}: {}", warning.file, warning.detail))?;
+    }
+    let snapshot = repository.snapshot(revision)?;
+    let shown = match revision {
+        Some(revision) => revision.to_owned(),
+        None => repository.default_branch()?,
+    };
+    let purpose = format!("mount {}", mountpoint.display());
+    let lease = repository.lease(&snapshot, &identity::actor()?, &purpose, std::process::id())?;
+    let vault = repository.root().unwrap_or(&args.vault).display().to_string();
+    let mut options = MountOptions::new(format!("{vault}@{shown}"));
+    options.allow_other = args.allow_other;
+    let commit = snapshot.id();
+    let mounted = mount(Arc::new(SnapshotTree::new(snapshot)), mountpoint, &options)?;
+    let about = json!({
+        "mountpoint": mounted.mountpoint(), "vault": vault, "revision": shown, "commit": commit,
+        "pid": std::process::id(),
+    });
+    Ok((mounted, about, lease))
+}
+
+/// Serves until the mount is ended from outside or the process is told to end.
+fn wait(mounted: Mounted) -> Result<(), Failure> {
+    let unmounter = mounted.unmounter();
+    let guard = process::on_termination(move |_| {
+        if let Err(error) = unmounter.unmount_now() {
+            tracing::error!(%error, "could not unmount");
+        }
+    });
+    let ended = mounted.wait();
+    drop(guard);
+    Ok(ended?)
+}
+
+/// Starts this program again, in the background, and waits for its one line: serving, or why not.
+fn launch(args: &MountArgs) -> Result<Value, Failure> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("mount").arg("--serve").arg("--cache-size").arg(args.cache_size.to_string());
+    if args.allow_other {
+        command.arg("--allow-other");
+    }
+    if let Some(revision) = &args.revision {
+        command.arg("--revision").arg(revision);
+    }
+    command.arg("--").arg(&args.vault).arg(&args.target);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log_file());
+    let mut child = command.spawn()?;
+    let mut line = String::new();
+    if let Some(stdout) = child.stdout.take() {
+        BufReader::new(stdout).read_line(&mut line)?;
+    }
+    let answer: Value = serde_json::from_str(&line).unwrap_or_default();
+    if answer["mounted"].is_object() {
+        return Ok(answer["mounted"].clone());
+    }
+    let status = child.wait()?;
+    let message = answer["error"]["message"]
+        .as_str()
+        .map_or_else(|| format!("the serving process ended with {status}"), str::to_owned);
+    Err(Failure::with_code(answer["error"]["code"].as_str().unwrap_or_default(), message))
+}
+
+fn serve_in_background(args: &MountArgs, mountpoint: &Path, revision: Option<&str>) -> Result<(), Failure> {
+    process::detach_session()?;
+    let started = start(args, mountpoint, revision);
+    let answer = match &started {
+        Ok((_, about, _)) => json!({ "mounted": about }),
+        Err(failure) => json!({ "error": failure.to_json() }),
+    };
+    let mut out = std::io::stdout();
+    writeln!(out, "{answer}").and_then(|()| out.flush())?;
+    let (mounted, _, _lease) = started?;
+    wait(mounted)
+}
+
+/// Where the serving process writes what goes wrong: a file in the user's state folder, or nowhere.
+#[expect(clippy::disallowed_methods, reason = "cli is where the environment is read")]
+fn log_file() -> Stdio {
+    let state = std::env::var_os("XDG_STATE_HOME").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let state = state.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/state")));
+    let file = state.and_then(|state| {
+        let folder = state.join("hubvault");
+        std::fs::create_dir_all(&folder).ok()?;
+        File::options().create(true).append(true).open(folder.join("mount.log")).ok()
+    });
+    file.map_or_else(Stdio::null, Stdio::from)
+}

@@ -1,0 +1,19 @@
+//! `hv tag`
+
+use serde_json::json;
+
+use super::{open, say};
+use crate::cli::args::{Cli, TagArgs};
+use crate::cli::failure::Failure;
+use crate::cli::{identity, output};
+
+pub(super) fn run(cli: &Cli, args: &TagArgs) -> Result<(), Failure> {
+    let repository = open(cli)?;
+    let Some(name) = &args.name else {
+        let tags = repository.list_tags()?;
+        return if cli.json { output::json(&tags) } else { tags.iter().try_for_each(|tag| say(&tag.name)) };
+    };
+    let message = args.message.as_deref();
+    let at = repository.create_tag(name, message, args.revision.as_deref(), false, &identity::actor()?)?;
+    if cli.json { output::json(&json!({ "name": name, "target": at })) } else { Ok(()) }
+}

@@ -1,0 +1,48 @@
+//! `hv verify`
+
+use super::{open, say, tell};
+use crate::cli::args::{Cli, VerifyArgs};
+use crate::cli::failure::Failure;
+use crate::cli::output;
+use crate::cli::progress::Bar;
+use crate::ops::verify::VerifyReport;
+
+pub(super) fn run(cli: &Cli, args: &VerifyArgs) -> Result<(), Failure> {
+    let repository = open(cli)?;
+    let bar = Bar::new(cli.json);
+    let report = repository.verify(args.full, &mut |bytes| bar.advance(bytes));
+    bar.finish();
+    let report = report?;
+    if cli.json {
+        output::json(&report)?;
+    } else {
+        show(&report)?;
+    }
+    if report.ok { Ok(()) } else { Err(Failure::reported("damaged")) }
+}
+
+fn show(report: &VerifyReport) -> Result<(), Failure> {
+    let kind = if report.full { "Full" } else { "Quick" };
+    say(&format!("{kind} verification {}", if report.ok { "OK" } else { "failed" }))?;
+    say(&format!("Checked refs: {}", report.checked_refs.join(", ")))?;
+    say(&format!(
+        "Checked {} transactions, {} commits, {} files, {} of content",
+        report.transactions,
+        report.commits,
+        report.files,
+        output::bytes(report.bytes)
+    ))?;
+    for warning in &report.warnings {
+        tell(&format!("warning: {warning}"))?;
+    }
+    for finding in &report.findings {
+        say(&format!("damaged: {}", finding.problem))?;
+        for affected in &finding.affects {
+            say(&format!("  affects {affected}"))?;
+        }
+        if finding.more > 0 {
+            say(&format!("  and {} more", finding.more))?;
+        }
+    }
+    Ok(())
+}

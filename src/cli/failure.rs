@@ -1,0 +1,136 @@
+//! Failures as users see them: a message, a stable code, an exit code. The only place that chooses those.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use hubvault_platform::{MountError, UnmountError};
+use serde_json::json;
+
+use super::output::printable;
+use crate::ops::OpsError;
+use crate::snapshot::{SnapshotError, StoreError};
+
+/// Codes that decide an exit code of their own.
+const CODES: [&str; 8] = [
+    "usage",
+    "not-a-vault",
+    "revision-not-found",
+    "ambiguous-revision",
+    "entry-not-found",
+    "damaged",
+    "unsupported-version",
+    "mount",
+];
+
+/// Why a command ends without success.
+#[derive(Debug)]
+pub(super) struct Failure {
+    code: &'static str,
+    message: String,
+}
+
+impl Failure {
+    /// A failure with a code of its own.
+    pub(super) fn new(code: &'static str, message: impl Display) -> Self {
+        Self { code, message: message.to_string() }
+    }
+
+    /// The command line makes no sense.
+    pub(super) fn usage(message: impl Display) -> Self {
+        Self::new("usage", message)
+    }
+
+    /// A failure that another process described; an unknown code counts as a mount that failed.
+    pub(super) fn with_code(code: &str, message: String) -> Self {
+        let code = CODES.iter().find(|known| **known == code).copied().unwrap_or("mount");
+        Self { code, message }
+    }
+
+    /// The same failure, saying which folder it is about.
+    pub(super) fn at(self, folder: &Path) -> Self {
+        Self { message: format!("{}: {}", folder.display(), self.message), ..self }
+    }
+
+    /// Nothing left to say, and the exit code says it failed: `verify` has printed what it found.
+    pub(super) fn reported(code: &'static str) -> Self {
+        Self::new(code, "")
+    }
+
+    fn exit_code(&self) -> u8 {
+        match self.code {
+            "broken-pipe" => 0,
+            "usage" | "unsupported-path" | "invalid-ref-name" | "invalid-argument" => 2,
+            "not-a-vault" | "revision-not-found" | "ambiguous-revision" | "entry-not-found" => 3,
+            "conflict" | "path-conflict" | "ref-exists" | "ref-conflict" => 4,
+            "damaged" | "unsupported-version" | "id-collision" => 5,
+            "mount" => 6,
+            _ => 1,
+        }
+    }
+
+    /// Prints the failure to standard error and answers the exit code.
+    pub(super) fn report(&self, as_json: bool) -> ExitCode {
+        if !self.message.is_empty() && self.code != "broken-pipe" {
+            let line = if as_json {
+                json!({ "error": { "code": self.code, "message": self.message } }).to_string()
+            } else {
+                format!("error: {}", printable(&self.message))
+            };
+            // Nobody is left to tell when standard error is gone too.
+            if writeln!(io::stderr(), "{line}").is_err() {
+                return ExitCode::FAILURE;
+            }
+        }
+        ExitCode::from(self.exit_code())
+    }
+
+    /// What the starter of a background mount is told.
+    pub(super) fn to_json(&self) -> serde_json::Value {
+        json!({ "code": self.code, "message": self.message })
+    }
+}
+
+impl From<OpsError> for Failure {
+    fn from(error: OpsError) -> Self {
+        Self::new(error.code(), error)
+    }
+}
+
+impl From<SnapshotError> for Failure {
+    fn from(error: SnapshotError) -> Self {
+        OpsError::from(error).into()
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        OpsError::from(error).into()
+    }
+}
+
+impl From<MountError> for Failure {
+    fn from(error: MountError) -> Self {
+        Self::new("mount", error)
+    }
+}
+
+impl From<UnmountError> for Failure {
+    fn from(error: UnmountError) -> Self {
+        Self::new("unmount", error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        let code = if error.kind() == io::ErrorKind::BrokenPipe { "broken-pipe" } else { "io" };
+        Self::new(code, error)
+    }
+}
+
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Self {
+        io::Error::from(error).into()
+    }
+}

@@ -1,0 +1,87 @@
+//! Who commits, and when: from flags, then `HUBVAULT_AUTHOR`, then as Git is configured, then a stated default.
+
+use std::collections::hash_map::RandomState;
+use std::ffi::OsStr;
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::process::{Command, Stdio};
+
+use jiff::ZonedDateTime;
+
+use super::failure::Failure;
+use super::parse;
+use crate::ops::{Actor, Signature, parse_identity};
+
+/// Who commits when nobody says who.
+const NOBODY: (&str, &str) = ("hubvault", "hubvault@localhost");
+
+#[expect(clippy::disallowed_methods, reason = "cli is where the environment is read")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
+}
+
+/// Who acts now.
+pub(super) fn actor() -> Result<Actor, Failure> {
+    let (name, email) = identity("COMMITTER")?;
+    let signature =
+        Signature::new(&name, &email, parse::timestamp(&ZonedDateTime::now())).map_err(Failure::usage)?;
+    Ok(Actor { signature, nonce: nonce() })
+}
+
+/// The author, when flags or the environment name one besides who commits.
+pub(super) fn author(author: Option<&str>, date: Option<&str>) -> Result<Signature, Failure> {
+    let (name, email) = match author {
+        Some(text) => parse_identity(text).map_err(Failure::usage)?,
+        None => identity("AUTHOR")?,
+    };
+    let now = ZonedDateTime::now();
+    let time = match date {
+        Some(text) => parse::date(text, now.time_zone()).map_err(Failure::usage)?,
+        None => parse::timestamp(&now),
+    };
+    Signature::new(&name, &email, time).map_err(Failure::usage)
+}
+
+fn identity(role: &str) -> Result<(String, String), Failure> {
+    if let Some(text) = variable("HUBVAULT_AUTHOR") {
+        return parse_identity(&text).map_err(|error| Failure::usage(format!("HUBVAULT_AUTHOR: {error}")));
+    }
+    let name = variable(&format!("GIT_{role}_NAME"));
+    let email = variable(&format!("GIT_{role}_EMAIL"));
+    if let (Some(name), Some(email)) = (&name, &email) {
+        return Ok((name.clone(), email.clone()));
+    }
+    let (git_name, git_email) = git_config();
+    Ok((
+        name.or(git_name).unwrap_or_else(|| NOBODY.0.to_owned()),
+        email.or(git_email).or_else(|| variable("EMAIL")).unwrap_or_else(|| NOBODY.1.to_owned()),
+    ))
+}
+
+/// `user.name` and `user.email` as Git itself finds them; nothing when there is no Git.
+fn git_config() -> (Option<String>, Option<String>) {
+    let arguments = ["config", "--null", "--get-regexp", r"^user\.(name|email)$"].map(OsStr::new);
+    let output = Command::new("git").args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    let value = |key: &str| {
+        // The last one wins, as in Git.
+        let values = text.split('\0').filter_map(|entry| entry.strip_prefix(key)?.strip_prefix('\n'));
+        values.last().map(str::to_owned).filter(|value| !value.trim().is_empty())
+    };
+    (value("user.name"), value("user.email"))
+}
+
+/// Sixteen bytes that will not repeat: the system's randomness as the standard library seeds its hashers with,
+/// the clock and the process.
+fn nonce() -> [u8; 16] {
+    let half = |salt: u64| {
+        let mut hasher = RandomState::new().build_hasher();
+        hasher.write_u64(salt);
+        hasher.write_u32(std::process::id());
+        hasher.write_i128(ZonedDateTime::now().timestamp().as_nanosecond());
+        hasher.finish()
+    };
+    let mut nonce = [0; 16];
+    nonce[..8].copy_from_slice(&half(1).to_le_bytes());
+    nonce[8..].copy_from_slice(&half(2).to_le_bytes());
+    nonce
+}

@@ -1,0 +1,54 @@
+//! Words and screens: the `hv` program.
+//!
+//! The only part with a terminal, a clock, an environment and a home folder: it hands time, identity and
+//! randomness down as arguments and turns answers into text or JSON. It decides nothing about vaults, and
+//! knows nothing of how they are stored.
+
+mod args;
+mod commands;
+mod failure;
+mod identity;
+mod output;
+mod parse;
+mod progress;
+mod reference;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, FromArgMatches as _};
+use tracing_subscriber::EnvFilter;
+
+pub use reference::markdown as reference;
+
+use self::args::Cli;
+
+/// Runs the program with the process's arguments.
+pub fn main() -> ExitCode {
+    let matches = match Cli::command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => {
+            // clap says whether this is help (0) or a mistake (2), and where it goes.
+            let code = u8::try_from(error.exit_code()).unwrap_or(2);
+            return if error.print().is_ok() { ExitCode::from(code) } else { ExitCode::FAILURE };
+        }
+    };
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    start_logging();
+    match commands::run(&cli, &matches) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(cli.json),
+    }
+}
+
+/// Diagnostics for those who ask: `HUBVAULT_LOG=debug`. What users must know is printed, not logged.
+fn start_logging() {
+    let filter = EnvFilter::try_from_env("HUBVAULT_LOG").unwrap_or_else(|_| EnvFilter::new("error"));
+    let subscriber =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    if let Err(error) = subscriber.try_init() {
+        tracing::debug!(%error, "logging was started before");
+    }
+}

@@ -1,0 +1,109 @@
+//! How values look on a screen: sizes, times, names that must not move the cursor, and JSON arrays as they come.
+
+use std::io::{self, StdoutLock, Write};
+
+use jiff::Timestamp as Instant;
+use jiff::tz::Offset;
+use serde::Serialize;
+
+use super::failure::Failure;
+use crate::ops::Timestamp;
+
+/// Standard output, locked and buffered.
+pub(super) fn stdout() -> io::BufWriter<StdoutLock<'static>> {
+    io::BufWriter::with_capacity(64 << 10, io::stdout().lock())
+}
+
+/// Prints one value as JSON.
+pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {
+    let mut out = stdout();
+    serde_json::to_writer(&mut out, value)?;
+    writeln!(out)?;
+    Ok(out.flush()?)
+}
+
+/// A JSON array written element by element.
+pub(super) struct JsonArray<W: Write> {
+    out: W,
+    separator: &'static str,
+}
+
+impl<W: Write> JsonArray<W> {
+    pub(super) fn new(out: W) -> Self {
+        Self { out, separator: "[" }
+    }
+
+    pub(super) fn push(&mut self, value: &impl Serialize) -> Result<(), Failure> {
+        self.out.write_all(self.separator.as_bytes())?;
+        self.separator = ",\n";
+        Ok(serde_json::to_writer(&mut self.out, value)?)
+    }
+
+    pub(super) fn finish(mut self) -> Result<(), Failure> {
+        if self.separator == "[" {
+            self.out.write_all(b"[")?;
+        }
+        writeln!(self.out, "]")?;
+        Ok(self.out.flush()?)
+    }
+}
+
+/// Text without control characters: a name or a message from a vault must not drive the terminal.
+pub(super) fn printable(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| {
+            if c.is_control() && c != '\n' && c != '\t' { c.escape_default().collect() } else { vec![c] }
+        })
+        .collect()
+}
+
+/// A path as Git prints it: quoted when it has quotes, backslashes or control characters.
+pub(super) fn path(text: &str) -> String {
+    if text.chars().any(|c| c.is_control() || c == '"' || c == '\\') {
+        format!("\"{}\"", text.escape_default())
+    } else {
+        text.to_owned()
+    }
+}
+
+/// Bytes for people: `12.3 MiB`.
+pub(super) fn bytes(bytes: u64) -> String {
+    indicatif::BinaryBytes(bytes).to_string()
+}
+
+/// A time as `git log` shows it: `Mon Nov 23 14:29:27 2026 +0100`.
+pub(super) fn time(time: Timestamp) -> String {
+    let zoned = Instant::from_second(time.seconds).ok().and_then(|instant| {
+        let offset = Offset::from_seconds(time.offset_minutes.checked_mul(60)?).ok()?;
+        Some(
+            instant.to_zoned_datetime(offset.to_time_zone()).strftime("%a %b %-d %H:%M:%S %Y %z").to_string(),
+        )
+    });
+    zoned.unwrap_or_else(|| format!("@{}", time.seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_look_as_in_git() {
+        let at = Timestamp { seconds: 1_795_444_167, offset_minutes: 90 };
+        assert_eq!(time(at), "Mon Nov 23 15:59:27 2026 +0130");
+        assert_eq!(time(Timestamp { seconds: i64::MAX, offset_minutes: 0 }), format!("@{}", i64::MAX));
+    }
+
+    #[test]
+    fn nothing_from_a_vault_drives_the_terminal() {
+        assert_eq!(printable("a\u{1b}[31mb"), "a\\u{1b}[31mb");
+        assert_eq!(path("a\nb"), "\"a\\nb\"");
+        assert_eq!(path("dir/a b.txt"), "dir/a b.txt");
+    }
+
+    #[test]
+    fn json_arrays_are_whole_when_empty_too() {
+        let mut out = Vec::new();
+        JsonArray::new(&mut out).finish().unwrap();
+        assert_eq!(out, b"[]\n");
+    }
+}

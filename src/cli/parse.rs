@@ -1,0 +1,158 @@
+//! Words of the command line that mean more than they say: sizes, dates, `A=B`, `MOUNTPOINT@REVISION`.
+//!
+//! Pure text to values; the clock and the time zone come in as arguments.
+
+use jiff::civil::DateTime;
+use jiff::fmt::rfc2822;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp as Instant, ZonedDateTime};
+
+use crate::ops::Timestamp;
+
+/// `10MiB`, `1.5GB`, `4096`: binary units unless the unit says otherwise (`MB` is a million, `M` is `MiB`).
+pub(super) fn size(text: &str) -> Result<u64, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let power = |base: u64, exponent: u32| Some(base.pow(exponent));
+    let unit = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => Some(1),
+        "k" | "kib" => power(1024, 1),
+        "m" | "mib" => power(1024, 2),
+        "g" | "gib" => power(1024, 3),
+        "t" | "tib" => power(1024, 4),
+        "kb" => power(1000, 1),
+        "mb" => power(1000, 2),
+        "gb" => power(1000, 3),
+        "tb" => power(1000, 4),
+        _ => None,
+    };
+    let refuse = || format!("`{text}` is not a size; write bytes or for example 10MiB, 1GB");
+    let unit = unit.ok_or_else(refuse)?;
+    if let Ok(whole) = number.parse::<u64>() {
+        return whole.checked_mul(unit).ok_or_else(refuse);
+    }
+    let value = number.parse::<f64>().map_err(|_| refuse())? * unit as f64;
+    // Sizes beyond 2^53 bytes are not written with a fraction.
+    if value.is_finite() && value < 9e15 { Ok(value.round() as u64) } else { Err(refuse()) }
+}
+
+/// A date as Git takes it: `1700000000 +0100`, `@1700000000`, ISO 8601 with or without a zone, RFC 2822.
+pub(super) fn date(text: &str, zone: &TimeZone) -> Result<Timestamp, String> {
+    let text = text.trim();
+    if let Some(raw) = git_raw(text) {
+        return Ok(raw);
+    }
+    let parsed: Option<ZonedDateTime> = text
+        .parse::<ZonedDateTime>()
+        .ok()
+        .or_else(|| rfc2822::parse(text).ok())
+        .or_else(|| with_offset(text))
+        .or_else(|| text.parse::<DateTime>().ok()?.to_zoned_datetime(zone.clone()).ok())
+        .or_else(|| text.parse::<jiff::civil::Date>().ok()?.to_zoned_datetime(zone.clone()).ok());
+    parsed.map(|zoned| timestamp(&zoned)).ok_or_else(|| {
+        format!(
+            "`{text}` is not a date; write 2026-11-01T12:00:00+01:00, 2026-11-01 12:00, or `1700000000 +0100`"
+        )
+    })
+}
+
+fn git_raw(text: &str) -> Option<Timestamp> {
+    let mut words = text.strip_prefix('@').unwrap_or(text).split(' ');
+    let seconds = words.next()?.parse().ok()?;
+    let offset = words.next();
+    let offset_minutes = offset.map_or(Some(0), offset_minutes)?;
+    (words.next().is_none() && (offset.is_some() || text.starts_with('@')))
+        .then_some(Timestamp { seconds, offset_minutes })
+}
+
+fn offset_minutes(text: &str) -> Option<i32> {
+    let (sign, digits) = match text.split_at_checked(1)? {
+        ("+", digits) => (1, digits),
+        ("-", digits) => (-1, digits),
+        _ => return None,
+    };
+    let number: i32 = digits.parse().ok().filter(|_| digits.len() == 4)?;
+    (number % 100 < 60).then_some(sign * (number / 100 * 60 + number % 100))
+}
+
+fn with_offset(text: &str) -> Option<ZonedDateTime> {
+    let pieces = jiff::fmt::temporal::DateTimeParser::new().parse_pieces(text).ok()?;
+    let offset = match pieces.offset()? {
+        jiff::fmt::temporal::PiecesOffset::Numeric(numeric) => numeric.offset(),
+        _ => jiff::tz::Offset::UTC,
+    };
+    let instant: Instant = text.parse().ok()?;
+    Some(instant.to_zoned_datetime(offset.to_time_zone()))
+}
+
+/// An instant with its zone's offset, in whole seconds and minutes as Git keeps them.
+pub(super) fn timestamp(zoned: &ZonedDateTime) -> Timestamp {
+    Timestamp { seconds: zoned.timestamp().as_second(), offset_minutes: zoned.offset().seconds() / 60 }
+}
+
+/// The two sides of `LEFT=RIGHT`.
+pub(super) fn pair<'a>(option: &str, text: &'a str) -> Result<(&'a str, &'a str), String> {
+    match text.split_once('=') {
+        Some((left, right)) if !left.is_empty() && !right.is_empty() => Ok((left, right)),
+        _ => Err(format!("{option} takes two sides joined by `=`, not `{text}`")),
+    }
+}
+
+/// A mount point and, after its last `@`, a revision.
+pub(super) fn mount_target<'a>(
+    target: &'a str,
+    revision: Option<&'a str>,
+) -> Result<(&'a str, Option<&'a str>), String> {
+    if revision.is_some() {
+        return Ok((target, revision));
+    }
+    match target.rsplit_once('@') {
+        None => Ok((target, None)),
+        Some(("", _)) => Err(format!("`{target}` names no folder before the `@`")),
+        Some((_, "")) => Err(format!(
+            "`{target}` names no revision after the `@`; for a folder whose name has an `@`, use --revision"
+        )),
+        Some((mountpoint, revision)) => Ok((mountpoint, Some(revision))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        assert_eq!(size("10MiB"), Ok(10 << 20));
+        assert_eq!(size("10m"), Ok(10 << 20));
+        assert_eq!(size("1.5GB"), Ok(1_500_000_000));
+        assert_eq!(size("4096"), Ok(4096));
+        for bad in ["", "MiB", "ten", "1x", "-1", "99999999999999999999", "1.2.3", "18446744073709551615k"] {
+            assert!(size(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn dates() {
+        let utc = TimeZone::UTC;
+        let at = |seconds, offset_minutes| Ok(Timestamp { seconds, offset_minutes });
+        assert_eq!(date("1700000000 +0130", &utc), at(1_700_000_000, 90));
+        assert_eq!(date("@1700000000", &utc), at(1_700_000_000, 0));
+        assert_eq!(date("2023-11-14T22:13:20Z", &utc), at(1_700_000_000, 0));
+        assert_eq!(date("2023-11-14T23:13:20+01:00", &utc), at(1_700_000_000, 60));
+        assert_eq!(date("2023-11-14 22:13:20", &utc), at(1_700_000_000, 0));
+        assert_eq!(date("Tue, 14 Nov 2023 22:13:20 +0000", &utc), at(1_700_000_000, 0));
+        assert_eq!(date("2023-11-14", &utc), at(1_699_920_000, 0));
+        for bad in ["", "yesterday", "1700000000", "1700000000 +1", "2023-13-01"] {
+            assert!(date(bad, &utc).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn mount_targets() {
+        assert_eq!(mount_target("/mnt/a", None), Ok(("/mnt/a", None)));
+        assert_eq!(mount_target("/mnt/a@b@v1/x", None), Ok(("/mnt/a@b", Some("v1/x"))));
+        assert_eq!(mount_target("/mnt/a@b", Some("v1")), Ok(("/mnt/a@b", Some("v1"))));
+        assert!(mount_target("/mnt/a@", None).is_err());
+        assert!(mount_target("@main", None).is_err());
+    }
+}
