@@ -140,9 +140,15 @@ pub fn tail(media: &dyn Media, from: Option<Previous>) -> Result<Tail, StoreErro
                         )),
                     )
                 });
-                return Err(why.err().unwrap_or_else(|| {
-                    StoreError::damaged(&record_path(seq), "later transactions need it, and it is not whole")
-                }));
+                return Err(why.map_or_else(
+                    |error| error,
+                    |why| {
+                        StoreError::damaged(
+                            &record_path(seq),
+                            format!("later transactions need it, and {why}"),
+                        )
+                    },
+                ));
             }
             Found::Incomplete(why) => passed.push((seq, Ok(why))),
             Found::Damaged(error) => passed.push((seq, Err(error))),
