@@ -2,4 +2,5 @@
 mod cli;
 mod fuzz_corpus;
 mod git;
+mod mount;
 mod processes;

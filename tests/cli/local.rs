@@ -88,7 +88,11 @@ fn an_interrupted_commit_leaves_the_old_state() {
     let mut command = desk.command(HV);
     command.args(["-C", "vault", "commit", "-m", "big", "big"]).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(60));
+    let mut tries = 0;
+    while super::entries(&desk.path("vault/tmp")).is_empty() && tries < 5000 {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        tries += 1;
+    }
     child.kill().unwrap();
     let status = child.wait().unwrap();
     assert!(!status.success(), "killed too late to show anything");
