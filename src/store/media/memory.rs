@@ -38,6 +38,9 @@ struct Shared {
     freed: Condvar,
 }
 
+/// Whether a sync of this path is to do nothing.
+type SkipSync = dyn Fn(&str, SyncKind) -> bool + Send;
+
 struct State {
     tree: Tree,
     /// Mutating operations so far, in words; its length is the step.
@@ -48,7 +51,7 @@ struct State {
     failure: Option<(usize, io::ErrorKind)>,
     /// Bytes that may still be written.
     room: Option<usize>,
-    skip: Box<dyn Fn(&str, SyncKind) -> bool + Send>,
+    skip: Box<SkipSync>,
 }
 
 #[derive(Default)]
