@@ -329,7 +329,8 @@ def stage_first(folder, model, data, icons=None):
     script.write_text("#!/bin/sh\nls svgs/*/*.svg | wc -l\n")
     script.chmod(0o755)
     (folder / "data/empty.txt").touch()
-    one_tensor(folder / "model/model.safetensors", folder / "model/layer-norm.safetensors", "embeddings.LayerNorm.weight")
+    (folder / "model/layer-norm").mkdir()
+    one_tensor(folder / "model/model.safetensors", folder / "model/layer-norm/model.safetensors", "embeddings.LayerNorm.weight")
     return folder
 
 
@@ -388,7 +389,7 @@ def stage_second(first, folder):
             icon.rename(target)
     icons[3].chmod(0o755)
     (folder / "model/weights").unlink()
-    (folder / "model/weights").symlink_to("layer-norm.safetensors")
+    (folder / "model/weights").symlink_to("layer-norm/model.safetensors")
     shutil.copyfile(folder / "model/config.json", folder / "model/config.bak.json")
     return deleted, tensors, [("model/config.json", "model/config.bak.json")]
 
