@@ -254,6 +254,9 @@ def cache_folder():
 @contextlib.contextmanager
 def cache_lock(folder):
     os.umask(0o022)
+    if (folder / ".lock").exists() and not os.access(folder / ".lock", os.W_OK):
+        yield  # another user's, already filled: only read
+        return
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
