@@ -6,3 +6,19 @@
 //!
 //! It must not know what a vault, a commit or a pack is: it depends on nothing that defines them. It is the
 //! only crate of the workspace in which `unsafe` may appear.
+
+#[cfg(target_os = "linux")]
+mod fuse;
+pub mod loopback;
+pub mod mount;
+pub mod port;
+pub mod process;
+pub mod table;
+#[cfg(not(target_os = "linux"))]
+mod unsupported;
+
+pub use mount::{MountError, MountOptions, Mounted, Unmounter, mount};
+pub use port::{
+    Attributes, DirEntry, FileHandle, NodeId, NodeKind, PortError, ReadOnlyTree, Visit, VolumeInfo,
+};
+pub use table::{MountEntry, UnmountError, UnmountMode};

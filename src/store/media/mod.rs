@@ -15,6 +15,8 @@ use std::fmt::Debug;
 use std::fs::File;
 use std::io::{self, Write};
 
+#[cfg(test)]
+mod conformance;
 pub mod disk;
 pub mod memory;
 

@@ -1,0 +1,205 @@
+//! A tree in FUSE's terms: the work behind the requests that `filesystem` receives.
+//!
+//! It must not decide what to show, nor cache: the kernel caches, the tree knows.
+
+use std::cell::RefCell;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use fuser::{
+    AccessFlags, Errno, Generation, INodeNo, OpenAccMode, OpenFlags, ReplyData, ReplyDirectory,
+    ReplyDirectoryPlus, ReplyEntry, ReplyXattr,
+};
+use rustix::fs::OFlags;
+
+use super::open_files::OpenFiles;
+use super::translate::{self, Owner};
+use crate::port::{Attributes, DirEntry, FileHandle, NodeId, NodeKind, PortError, ReadOnlyTree, Visit};
+
+/// `.` and `..` come before the tree's entries, whose offsets are moved up by as many.
+const OWN_ENTRIES: u64 = 2;
+
+/// Numbers are never reused, so every node is of the first generation.
+const GENERATION: Generation = Generation(0);
+
+thread_local! {
+    /// The answer to one read; kept, since fresh memory for every MiB costs more than filling it.
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A tree as fuser wants to see it.
+#[derive(Debug)]
+pub(super) struct Adapter {
+    pub(super) tree: Arc<dyn ReadOnlyTree>,
+    pub(super) owner: Owner,
+    pub(super) lifetime: Duration,
+    pub(super) open_files: OpenFiles,
+    /// Whether the kernel can be told once that directories need no opening.
+    pub(super) no_opendir: bool,
+}
+
+impl Adapter {
+    pub(super) fn new(tree: Arc<dyn ReadOnlyTree>, lifetime: Option<Duration>) -> Self {
+        let owner =
+            Owner { user: rustix::process::getuid().as_raw(), group: rustix::process::getgid().as_raw() };
+        let lifetime = translate::lifetime(lifetime);
+        Self { tree, owner, lifetime, open_files: OpenFiles::default(), no_opendir: false }
+    }
+
+    /// Asks the tree. A panic in there costs one answer, not the mount.
+    pub(super) fn ask<T>(
+        &self,
+        question: impl FnOnce(&dyn ReadOnlyTree) -> Result<T, PortError>,
+    ) -> Result<T, PortError> {
+        catch_unwind(AssertUnwindSafe(|| question(self.tree.as_ref()))).unwrap_or_else(|_panic| {
+            tracing::error!("the served tree panicked");
+            Err(PortError::Io("panic".into()))
+        })
+    }
+
+    /// `.` and `..` with their offsets, as far as they are behind `offset`.
+    fn own_entries(&self, node: NodeId, offset: u64) -> Result<Vec<(NodeId, u64, &'static str)>, PortError> {
+        if offset >= OWN_ENTRIES {
+            return Ok(Vec::new());
+        }
+        let parent = self.ask(|tree| tree.parent(node))?;
+        let both = [(node, 1, "."), (parent, 2, "..")];
+        Ok(both.into_iter().filter(|(_, next, _)| *next > offset).collect())
+    }
+
+    pub(super) fn readdir_into(
+        &self,
+        node: NodeId,
+        offset: u64,
+        reply: &mut ReplyDirectory,
+    ) -> Result<(), PortError> {
+        for (number, next, name) in self.own_entries(node, offset)? {
+            if reply.add(INodeNo(number.0), next, translate::kind(NodeKind::Directory), name) {
+                return Ok(());
+            }
+        }
+        self.read_dir(node, offset, |entry| {
+            let name = OsStr::from_bytes(entry.name);
+            let kind = translate::kind(entry.kind);
+            let full = reply.add(INodeNo(entry.node.0), entry.next.saturating_add(OWN_ENTRIES), kind, name);
+            if full { Visit::Full } else { Visit::Listed }
+        })
+    }
+
+    pub(super) fn readdirplus_into(
+        &self,
+        node: NodeId,
+        offset: u64,
+        reply: &mut ReplyDirectoryPlus,
+    ) -> Result<(), PortError> {
+        for (number, next, name) in self.own_entries(node, offset)? {
+            let shown = translate::stub(number, NodeKind::Directory, self.owner);
+            if reply.add(shown.ino, next, name, &Duration::ZERO, &shown, GENERATION) {
+                return Ok(());
+            }
+        }
+        self.read_dir(node, offset, |entry| {
+            let (shown, lifetime) = match (entry.attributes)() {
+                Ok(attributes) => (translate::attributes(&attributes, self.owner), self.lifetime),
+                // Listed without a lifetime, so that whoever uses it asks again and gets the error.
+                Err(_unreadable) => (translate::stub(entry.node, entry.kind, self.owner), Duration::ZERO),
+            };
+            let name = OsStr::from_bytes(entry.name);
+            let full = reply.add(
+                shown.ino,
+                entry.next.saturating_add(OWN_ENTRIES),
+                name,
+                &lifetime,
+                &shown,
+                GENERATION,
+            );
+            if full { Visit::Full } else { Visit::LookedUp }
+        })
+    }
+
+    /// The tree's entries behind `offset`. An error after the first ones is left to the next call.
+    fn read_dir(
+        &self,
+        node: NodeId,
+        offset: u64,
+        mut visit: impl FnMut(DirEntry<'_>) -> Visit,
+    ) -> Result<(), PortError> {
+        let mut any = false;
+        let mut counted = |entry: DirEntry<'_>| {
+            let visited = visit(entry);
+            any |= visited != Visit::Full;
+            visited
+        };
+        let offset = offset.saturating_sub(OWN_ENTRIES);
+        let result = self.ask(|tree| tree.read_dir(node, offset, &mut counted));
+        if any { Ok(()) } else { result }
+    }
+
+    pub(super) fn found(&self, reply: ReplyEntry, attributes: &Attributes) {
+        reply.entry(&self.lifetime, &translate::attributes(attributes, self.owner), GENERATION);
+    }
+
+    /// Tells the kernel that there is no such name in a way it remembers (number 0).
+    pub(super) fn missing(&self, reply: ReplyEntry) {
+        let nothing = translate::stub(NodeId(0), NodeKind::File, self.owner);
+        reply.entry(&self.lifetime, &nothing, GENERATION);
+    }
+
+    pub(super) fn read_into(&self, reply: ReplyData, handle: FileHandle, offset: u64, size: usize) {
+        BUFFER.with_borrow_mut(|buffer| {
+            if buffer.len() < size {
+                buffer.resize(size, 0);
+            }
+            match self.ask(|tree| tree.read(handle, offset, &mut buffer[..size])) {
+                Ok(length) => reply.data(&buffer[..length.min(size)]),
+                Err(error) => reply.error(refusal("read", &error)),
+            }
+        });
+    }
+
+    pub(super) fn allows(&self, node: NodeId, mask: AccessFlags) -> Result<bool, PortError> {
+        if mask.contains(AccessFlags::W_OK) {
+            return Err(PortError::ReadOnly);
+        }
+        let attributes = self.ask(|tree| tree.attributes(node))?;
+        let executable = translate::permissions(attributes.kind, attributes.executable) & 0o111 != 0;
+        Ok(executable || !mask.contains(AccessFlags::X_OK))
+    }
+}
+
+/// The error number to answer with. Damage is worth a line in the log; a missing name is not.
+pub(super) fn refusal(request: &'static str, error: &PortError) -> Errno {
+    if let PortError::Io(detail) = error {
+        tracing::error!(request, detail, "the served tree cannot be read");
+    }
+    translate::errno(error)
+}
+
+/// Whether an open asks for more than reading.
+pub(super) fn wants_to_write(flags: OpenFlags) -> bool {
+    let changing = OFlags::TRUNC | OFlags::APPEND | OFlags::CREATE;
+    flags.acc_mode() != OpenAccMode::O_RDONLY || flags.0.cast_unsigned() & changing.bits() != 0
+}
+
+/// Attributes the tree is never asked for: they mean rights and labels, which a mount gives out itself.
+pub(super) fn is_systems_own(name: &OsStr) -> bool {
+    let name = name.as_bytes();
+    name.starts_with(b"security.") || name.starts_with(b"system.posix_acl_") || name.starts_with(b"trusted.")
+}
+
+/// Answers a size probe (`size` 0) with the size, and everything else with the value if it fits.
+pub(super) fn reply_xattr(reply: ReplyXattr, size: u32, value: &[u8]) {
+    match u32::try_from(value.len()) {
+        Ok(length) if size == 0 => reply.size(length),
+        Ok(length) if length <= size => reply.data(value),
+        Ok(_) => reply.error(Errno::ERANGE),
+        Err(_) => reply.error(Errno::E2BIG),
+    }
+}
+
+pub(super) fn node(number: INodeNo) -> NodeId {
+    NodeId(number.0)
+}
