@@ -101,7 +101,7 @@ export CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER=x86_64-w64-mingw32-gcc
 export CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER=/usr/lib/wine/wine64
 export CARGO_TARGET_DIR=${WINDOWS_TARGET_DIR:-$PWD/target/windows}
 export PROPTEST_CASES=${PROPTEST_CASES:-32} # wine is slow; the full count runs on Linux
-if (($# == 0)); then set -- test --workspace --locked; fi
+if (($# == 0)); then set -- test --workspace --locked --no-fail-fast; fi
 verb=$1
 shift
 say "cargo $verb --target $target $*"
