@@ -66,7 +66,7 @@ fi
 
 # 3. A wine prefix of our own, with the one DLL that wine 8 lacks and every Rust program asks for.
 export WINEPREFIX=${WINDOWS_WINEPREFIX:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/hubvault-windows/wine}
-export WINEARCH=win64 WINEDEBUG=-all
+export WINEARCH=win64 WINEDEBUG=-all RUST_BACKTRACE=0
 wineserver=/usr/lib/wine/wineserver64
 dll=$WINEPREFIX/drive_c/windows/system32/bcryptprimitives.dll
 if [ ! -e "$dll" ]; then
