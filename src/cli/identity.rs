@@ -64,8 +64,8 @@ fn git_config() -> (Option<String>, Option<String>) {
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
     let value = |key: &str| {
         // The last one wins, as in Git.
-        let values = text.split('\0').filter_map(|entry| entry.strip_prefix(key)?.strip_prefix('\n'));
-        values.last().map(str::to_owned).filter(|value| !value.trim().is_empty())
+        let mut values = text.split('\0').filter_map(|entry| entry.strip_prefix(key)?.strip_prefix('\n'));
+        values.next_back().map(str::to_owned).filter(|value| !value.trim().is_empty())
     };
     (value("user.name"), value("user.email"))
 }

@@ -153,7 +153,7 @@ impl Transaction<'_> {
             retired_indexes,
         };
         let checksum = self.write_record(&record)?;
-        let view = self.fold(&base, &record, checksum)?;
+        let view = self.fold(&base, &record, checksum);
         self.lock = None;
         Ok(Published { seq: record.seq, view, stored_bytes: stored + index.map_or(0, |(_, new)| new) })
     }
@@ -210,18 +210,18 @@ impl Transaction<'_> {
         Ok(checksum)
     }
 
-    fn fold(&self, base: &View, record: &Record, checksum: Checksum) -> Result<Arc<View>, StoreError> {
+    fn fold(&self, base: &View, record: &Record, checksum: Checksum) -> Arc<View> {
         let mut state = base.state.clone();
         state.fold(record, checksum);
         let catalog = self.vault.open_catalog(&state.indexes, &base.catalog);
         let view = self.vault.install(View { state, catalog, warnings: base.warnings.clone() });
-        if record.seq % CHECKPOINT_EVERY == 0
+        if record.seq.is_multiple_of(CHECKPOINT_EVERY)
             && let Err(error) = write_checkpoint(self.vault, &view.state)
         {
             // Only ever a shortcut: the log says everything a checkpoint does.
             tracing::warn!(%error, seq = record.seq, "could not write a checkpoint");
         }
-        Ok(view)
+        view
     }
 }
 

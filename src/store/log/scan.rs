@@ -122,7 +122,7 @@ pub fn tail(media: &dyn Media, from: Option<Previous>) -> Result<Tail, StoreErro
                 }
                 Some(newest) if newest <= seq => break,
                 Some(_) => {
-                    passed.push((seq, Err(StoreError::damaged(&record_path(seq), "the file is missing"))))
+                    passed.push((seq, Err(StoreError::damaged(&record_path(seq), "the file is missing"))));
                 }
             },
             Found::Good(record, checksum) if record.previous == tip => {
