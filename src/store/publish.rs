@@ -191,11 +191,9 @@ impl Transaction<'_> {
         let kept = std::mem::take(&mut self.published);
         match put(media, &tmp, &path, &bytes) {
             Ok(()) => {}
+            // A network filesystem may carry the move out and lose the answer: then the bytes are ours.
+            Err(_) if read_file(media, &path).is_ok_and(|found| found == bytes) => {}
             Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
-                // A network filesystem may carry the move out and lose the answer: then the bytes are ours.
-                if read_file(media, &path).is_ok_and(|found| found == bytes) {
-                    return Ok(checksum);
-                }
                 self.published = kept;
                 self.lock = None;
                 return Err(StoreError::Overtaken(record.seq));

@@ -126,6 +126,8 @@ fn serve_in_background(args: &MountArgs, mountpoint: &Path, revision: Option<&st
     let mut out = std::io::stdout();
     writeln!(out, "{answer}").and_then(|()| out.flush())?;
     let (mounted, _, _lease) = started?;
+    // Not to keep busy whatever folder it was started from.
+    std::env::set_current_dir(Path::new("/"))?;
     wait(mounted)
 }
 
