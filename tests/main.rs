@@ -1,4 +1,5 @@
 //! The one test binary: every file and folder of tests is listed here, and a test checks that none is forgotten.
+#![expect(clippy::unwrap_used, reason = "tests may unwrap")]
 
 mod architecture;
 mod fuzz_corpus;
