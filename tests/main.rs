@@ -1,8 +1,15 @@
 //! The one test binary: every file and folder of tests is listed here, and a test checks that none is forgotten.
-#![expect(clippy::unwrap_used, reason = "tests may unwrap")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "tests may unwrap and read the environment"
+)]
 
 mod architecture;
 mod fuzz_corpus;
 // Real git is the oracle; under wine there is none.
 #[cfg(unix)]
 mod git;
+// The first steps in the README mount.
+#[cfg(target_os = "linux")]
+mod readme;
