@@ -9,7 +9,7 @@ use jiff::ZonedDateTime;
 
 use super::failure::Failure;
 use super::parse;
-use crate::ops::{Actor, Signature, parse_identity};
+use crate::ops::{Actor, Signature, Timestamp, parse_identity};
 
 /// Who commits when nobody says who.
 const NOBODY: (&str, &str) = ("hubvault", "hubvault@localhost");
@@ -22,8 +22,7 @@ fn variable(name: &str) -> Option<String> {
 /// Who acts now.
 pub(super) fn actor() -> Result<Actor, Failure> {
     let (name, email) = identity("COMMITTER")?;
-    let signature =
-        Signature::new(&name, &email, parse::timestamp(&ZonedDateTime::now())).map_err(Failure::usage)?;
+    let signature = Signature::new(&name, &email, time("COMMITTER", None)?).map_err(Failure::usage)?;
     Ok(Actor { signature, nonce: nonce() })
 }
 
@@ -33,12 +32,20 @@ pub(super) fn author(author: Option<&str>, date: Option<&str>) -> Result<Signatu
         Some(text) => parse_identity(text).map_err(Failure::usage)?,
         None => identity("AUTHOR")?,
     };
+    Signature::new(&name, &email, time("AUTHOR", date)?).map_err(Failure::usage)
+}
+
+/// The date that was given, else the one of Git's environment, else now.
+fn time(role: &str, date: Option<&str>) -> Result<Timestamp, Failure> {
     let now = ZonedDateTime::now();
-    let time = match date {
-        Some(text) => parse::date(text, now.time_zone()).map_err(Failure::usage)?,
-        None => parse::timestamp(&now),
-    };
-    Signature::new(&name, &email, time).map_err(Failure::usage)
+    let name = format!("GIT_{role}_DATE");
+    match (date, variable(&name)) {
+        (Some(text), _) => parse::date(text, now.time_zone()).map_err(Failure::usage),
+        (None, Some(text)) => {
+            parse::date(&text, now.time_zone()).map_err(|error| Failure::usage(format!("{name}: {error}")))
+        }
+        (None, None) => Ok(parse::timestamp(&now)),
+    }
 }
 
 fn identity(role: &str) -> Result<(String, String), Failure> {

@@ -177,10 +177,9 @@ impl Chain {
     fn broken_at(&mut self, seq: u64) -> StoreError {
         match self.passed.drain(..).next() {
             Some((_, Why::Damaged(error))) => error,
-            Some((seq, Why::Unfinished(why))) => StoreError::damaged(
-                &record_path(seq),
-                format!("later transactions were built on it, and {why}"),
-            ),
+            Some((seq, Why::Unfinished(why))) => {
+                StoreError::damaged(&record_path(seq), format!("later transactions need it, and {why}"))
+            }
             None => StoreError::damaged(&record_path(seq), "it was not built on the record before it"),
         }
     }

@@ -112,6 +112,11 @@ impl Media for DiskMedia {
 
     fn create_dir(&self, path: &str) -> io::Result<()> {
         let full = self.resolve(path)?;
+        if path.is_empty()
+            && let Some(parent) = full.parent()
+        {
+            fs::create_dir_all(parent)?;
+        }
         let Err(error) = system::create_dir(&full) else { return Ok(()) };
         // The root is the user's to choose and may be a link; a folder inside may not.
         let found = if path.is_empty() { fs::metadata(&full) } else { fs::symlink_metadata(&full) };
