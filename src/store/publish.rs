@@ -56,6 +56,8 @@ pub fn create_vault(media: &dyn Media, settings: &Settings) -> Result<(), StoreE
     for folder in FOLDERS {
         media.create_dir(folder).map_err(StoreError::io("create", folder))?;
     }
+    // A crash may keep any of these names without the others, and the marker says that the folders are there.
+    sync_dir(media, "")?;
     let (bytes, _) = frame::encode(MARKER_KIND, settings);
     match put(media, &format!("tmp/{}-marker", settings.vault_id), MARKER, &bytes) {
         Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {}

@@ -45,7 +45,7 @@ fn check(workload: &Workload, limit: usize, least: usize) {
 
 #[test]
 fn init() {
-    check(&workloads::init(), 300, 500);
+    check(&workloads::init(), 300, 250);
 }
 
 #[test]
