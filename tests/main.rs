@@ -6,6 +6,7 @@
 )]
 
 mod architecture;
+mod crash;
 mod fuzz_corpus;
 // Real git is the oracle; under wine there is none.
 #[cfg(unix)]

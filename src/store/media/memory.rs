@@ -141,6 +141,17 @@ impl MemoryMedia {
         images.iter().map(|image| Self::with(Tree::from_image(image))).collect()
     }
 
+    /// A copy of its own in which nothing is pending: as if everything had been synced and all went home.
+    pub fn settled(&self) -> Self {
+        Self::with(Tree::from_image(&self.state().tree.image()))
+    }
+
+    /// A copy of its own as the next process finds it after this one was killed: everything a reader saw is
+    /// there, what was not synced still is not, and no lock is held.
+    pub fn after_kill(&self) -> Self {
+        Self::with(self.state().tree.clone())
+    }
+
     /// All files and their bytes, as a reader sees them.
     pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
         let image = self.state().tree.image();

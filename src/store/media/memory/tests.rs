@@ -257,3 +257,21 @@ fn clones_are_one_medium_and_locks_hold_between_them() {
     assert_eq!(clone.steps(), 0, "a lock is no step");
     assert_eq!(media.after_crash(10).len(), 1, "and its file no change");
 }
+
+#[test]
+fn a_killed_process_leaves_what_it_did_not_sync_and_a_settled_copy_has_nothing_to_lose() {
+    let media = prepared();
+    let sink = media.create("log/1");
+    sink.unwrap().write_all(b"x").unwrap();
+    let _held = media.lock("lock", LockMode::Exclusive, Wait::No).unwrap();
+    media.crash_at(media.steps());
+    assert!(media.create("log/2").is_err());
+    let killed = media.after_kill();
+    assert!(killed.lock("lock", LockMode::Exclusive, Wait::No).unwrap().is_some());
+    assert_eq!(killed.files()["log/1"], b"x");
+    assert!(killed.after_crash(100).iter().any(|state| !state.files().contains_key("log/1")));
+    let settled = killed.settled();
+    killed.sync_dir("log").unwrap();
+    assert_eq!(settled.after_crash(100).len(), 1);
+    assert_eq!(settled.files()["log/1"], b"x");
+}
