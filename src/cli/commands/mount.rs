@@ -62,7 +62,7 @@ fn start(
         None => repository.default_branch()?,
     };
     let purpose = format!("mount {}", mountpoint.display());
-    let lease = repository.lease(&snapshot, &identity::actor()?, &purpose, std::process::id())?;
+    let lease = repository.lease(&snapshot, &identity::reader()?, &purpose, std::process::id())?;
     let vault = repository.root().unwrap_or(&args.vault).display().to_string();
     let mut options = MountOptions::new(format!("{vault}@{shown}"));
     options.allow_other = args.allow_other;
