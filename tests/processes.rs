@@ -19,7 +19,6 @@ use hubvault::{Repository, Snapshot};
 const COMMITS: u64 = if cfg!(windows) { 400 } else { 3000 };
 
 fn variable(name: &str) -> Option<String> {
-    #[expect(clippy::disallowed_methods, reason = "how a test binary tells its workers what to do")]
     std::env::var(name).ok()
 }
 

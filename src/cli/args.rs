@@ -91,7 +91,7 @@ pub(super) struct CommitArgs {
     /// Commit only if the branch is at this commit; a conflict otherwise
     #[arg(long, value_name = "REV")]
     pub(super) parent: Option<String>,
-    /// Author [default: HUBVAULT_AUTHOR, else as Git is configured]
+    /// Author [default: `HUBVAULT_AUTHOR`, else as Git is configured]
     #[arg(long, value_name = "NAME <EMAIL>")]
     pub(super) author: Option<String>,
     /// Author date: ISO 8601, RFC 2822, or seconds since 1970 with an offset

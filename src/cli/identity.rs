@@ -4,6 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::ffi::OsStr;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use jiff::ZonedDateTime;
 
@@ -23,6 +24,13 @@ fn variable(name: &str) -> Option<String> {
 pub(super) fn actor() -> Result<Actor, Failure> {
     let (name, email) = identity("COMMITTER")?;
     let signature = Signature::new(&name, &email, time("COMMITTER", None)?).map_err(Failure::usage)?;
+    Ok(Actor { signature, nonce: nonce() })
+}
+
+/// Somebody who only reads: a time and a nonce, and nobody's name.
+pub(super) fn reader() -> Result<Actor, Failure> {
+    let now = parse::timestamp(&ZonedDateTime::now());
+    let signature = Signature::new(NOBODY.0, NOBODY.1, now).map_err(Failure::usage)?;
     Ok(Actor { signature, nonce: nonce() })
 }
 
@@ -57,12 +65,18 @@ fn identity(role: &str) -> Result<(String, String), Failure> {
     if let (Some(name), Some(email)) = (&name, &email) {
         return Ok((name.clone(), email.clone()));
     }
-    let (git_name, git_email) = git_config();
+    let (git_name, git_email) = GIT_CONFIG.get_or_init(git_config);
     Ok((
-        name.or(git_name).unwrap_or_else(|| NOBODY.0.to_owned()),
-        email.or(git_email).or_else(|| variable("EMAIL")).unwrap_or_else(|| NOBODY.1.to_owned()),
+        name.or_else(|| git_name.clone()).unwrap_or_else(|| NOBODY.0.to_owned()),
+        email
+            .or_else(|| git_email.clone())
+            .or_else(|| variable("EMAIL"))
+            .unwrap_or_else(|| NOBODY.1.to_owned()),
     ))
 }
+
+/// Asking Git takes as long as a small commit, and author and committer both want to know.
+static GIT_CONFIG: OnceLock<(Option<String>, Option<String>)> = OnceLock::new();
 
 /// `user.name` and `user.email` as Git itself finds them; nothing when there is no Git.
 fn git_config() -> (Option<String>, Option<String>) {
@@ -71,8 +85,8 @@ fn git_config() -> (Option<String>, Option<String>) {
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
     let value = |key: &str| {
         // The last one wins, as in Git.
-        let values = text.split('\0').filter_map(|entry| entry.strip_prefix(key)?.strip_prefix('\n'));
-        values.last().map(str::to_owned).filter(|value| !value.trim().is_empty())
+        let mut values = text.split('\0').filter_map(|entry| entry.strip_prefix(key)?.strip_prefix('\n'));
+        values.next_back().map(str::to_owned).filter(|value| !value.trim().is_empty())
     };
     (value("user.name"), value("user.email"))
 }

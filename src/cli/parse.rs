@@ -31,9 +31,11 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
     if let Ok(whole) = number.parse::<u64>() {
         return whole.checked_mul(unit).ok_or_else(refuse);
     }
-    let value = number.parse::<f64>().map_err(|_| refuse())? * unit as f64;
-    // Sizes beyond 2^53 bytes are not written with a fraction.
-    if value.is_finite() && value < 9e15 { Ok(value.round() as u64) } else { Err(refuse()) }
+    // A fraction: at most six digits of it, in whole numbers.
+    let (whole, fraction) =
+        number.split_once('.').filter(|(_, f)| (1..=6).contains(&f.len())).ok_or_else(refuse)?;
+    let digits: u128 = format!("{whole}{fraction:0<6}").parse().map_err(|_| refuse())?;
+    u64::try_from(digits.saturating_mul(u128::from(unit)) / 1_000_000).map_err(|_| refuse())
 }
 
 /// A date as Git takes it: `1700000000 +0100`, `@1700000000`, ISO 8601 with or without a zone, RFC 2822.

@@ -155,7 +155,7 @@ impl Check<'_> {
             return;
         }
         for chunk in pack.chunks() {
-            let checked = chunk.and_then(|row| Ok((row, self.view.catalog.read_chunk(pack, &row).err())));
+            let checked = chunk.map(|row| (row, self.view.catalog.read_chunk(pack, &row).err()));
             match checked {
                 Ok((row, problem)) => {
                     self.report.bytes += u64::from(row.stored_len);

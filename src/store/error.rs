@@ -84,7 +84,7 @@ pub enum StoreError {
     #[error("object {0} is larger than this format can hold; split the folder it describes")]
     ObjectTooLarge(ObjectId),
     /// A ref is not where the transaction expected it.
-    #[error("{name} has moved: expected {}, found {}", show(.expected), show(.found))]
+    #[error("{name} has moved: expected {}, found {}", show(*.expected), show(*.found))]
     RefMoved {
         /// The ref.
         name: RefName,
@@ -132,7 +132,7 @@ pub enum StoreError {
     PointerAsContent(String),
 }
 
-fn show(id: &Option<ObjectId>) -> String {
+fn show(id: Option<ObjectId>) -> String {
     id.map_or_else(|| "no such ref".to_owned(), |id| id.to_string())
 }
 

@@ -116,6 +116,8 @@ impl Transaction<'_> {
         progress: &mut dyn FnMut(u64),
     ) -> Result<StoredFile, StoreError> {
         let size = content.size();
+        // An empty file is its own LFS pointer.
+        let pointer = pointer && size > 0;
         let (sha256, blob, new_bytes) = if size < WHOLE_FILE {
             self.add_small(content, pointer, progress)?
         } else {
@@ -391,14 +393,14 @@ fn unreadable(content: &dyn Content, source: io::Error) -> StoreError {
 #[derive(Debug)]
 pub struct Bytes<'a> {
     name: &'a str,
-    bytes: &'a [u8],
+    content: &'a [u8],
     at: usize,
 }
 
 impl<'a> Bytes<'a> {
     /// Content called `name` for messages.
-    pub fn new(name: &'a str, bytes: &'a [u8]) -> Self {
-        Self { name, bytes, at: 0 }
+    pub fn new(name: &'a str, content: &'a [u8]) -> Self {
+        Self { name, content, at: 0 }
     }
 }
 
@@ -408,18 +410,18 @@ impl Content for Bytes<'_> {
     }
 
     fn size(&self) -> u64 {
-        self.bytes.len() as u64
+        self.content.len() as u64
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = io::Read::read(&mut &self.bytes[self.at..], buffer)?;
+        let n = io::Read::read(&mut &self.content[self.at..], buffer)?;
         self.at += n;
         Ok(n)
     }
 
     fn sample(&mut self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
-        let from = usize::try_from(offset).unwrap_or(usize::MAX).min(self.bytes.len());
-        Ok(self.bytes[from..].iter().take(len).copied().collect())
+        let from = usize::try_from(offset).unwrap_or(usize::MAX).min(self.content.len());
+        Ok(self.content[from..].iter().take(len).copied().collect())
     }
 
     fn is_unchanged(&mut self) -> io::Result<bool> {

@@ -56,6 +56,8 @@ pub fn create_vault(media: &dyn Media, settings: &Settings) -> Result<(), StoreE
     for folder in FOLDERS {
         media.create_dir(folder).map_err(StoreError::io("create", folder))?;
     }
+    // A crash may keep any of these names without the others, and the marker says that the folders are there.
+    sync_dir(media, "")?;
     let (bytes, _) = frame::encode(MARKER_KIND, settings);
     match put(media, &format!("tmp/{}-marker", settings.vault_id), MARKER, &bytes) {
         Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {}
@@ -78,6 +80,16 @@ fn put(media: &dyn Media, tmp: &str, path: &str, bytes: &[u8]) -> Result<(), Sto
         discard(media, tmp);
     }
     done
+}
+
+/// Whether a file holds exactly these bytes.
+fn holds(media: &dyn Media, path: &str, bytes: &[u8]) -> Result<bool, StoreError> {
+    let file = media.open(path).map_err(StoreError::reading(path))?;
+    let mut found = vec![0; bytes.len()];
+    Ok(file.len() == bytes.len() as u64 && {
+        file.read_exact_at(&mut found, 0).map_err(StoreError::reading(path))?;
+        found == bytes
+    })
 }
 
 fn sync_dir(media: &dyn Media, path: &str) -> Result<(), StoreError> {
@@ -153,7 +165,7 @@ impl Transaction<'_> {
             retired_indexes,
         };
         let checksum = self.write_record(&record)?;
-        let view = self.fold(&base, &record, checksum)?;
+        let view = self.fold(&base, &record, checksum);
         self.lock = None;
         Ok(Published { seq: record.seq, view, stored_bytes: stored + index.map_or(0, |(_, new)| new) })
     }
@@ -174,8 +186,14 @@ impl Transaction<'_> {
             merged.build()
         };
         let path = index::path_of(id);
-        put(&*self.vault.media, &self.next_tmp(), &path, &bytes)?;
-        self.published.push(path);
+        match put(&*self.vault.media, &self.next_tmp(), &path, &bytes) {
+            Ok(()) => self.published.push(path),
+            // An index is named by its content, and an interrupted transaction that said the same left it.
+            Err(StoreError::Io { source, .. })
+                if source.kind() == io::ErrorKind::AlreadyExists
+                    && holds(&*self.vault.media, &path, &bytes)? => {}
+            Err(error) => return Err(error),
+        }
         Ok((Some((id, bytes.len() as u64)), retired))
     }
 
@@ -191,11 +209,9 @@ impl Transaction<'_> {
         let kept = std::mem::take(&mut self.published);
         match put(media, &tmp, &path, &bytes) {
             Ok(()) => {}
+            // A network filesystem may carry the move out and lose the answer: then the bytes are ours.
+            Err(_) if read_file(media, &path).is_ok_and(|found| found == bytes) => {}
             Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
-                // A network filesystem may carry the move out and lose the answer: then the bytes are ours.
-                if read_file(media, &path).is_ok_and(|found| found == bytes) {
-                    return Ok(checksum);
-                }
                 self.published = kept;
                 self.lock = None;
                 return Err(StoreError::Overtaken(record.seq));
@@ -210,18 +226,18 @@ impl Transaction<'_> {
         Ok(checksum)
     }
 
-    fn fold(&self, base: &View, record: &Record, checksum: Checksum) -> Result<Arc<View>, StoreError> {
+    fn fold(&self, base: &View, record: &Record, checksum: Checksum) -> Arc<View> {
         let mut state = base.state.clone();
         state.fold(record, checksum);
         let catalog = self.vault.open_catalog(&state.indexes, &base.catalog);
         let view = self.vault.install(View { state, catalog, warnings: base.warnings.clone() });
-        if record.seq % CHECKPOINT_EVERY == 0
+        if record.seq.is_multiple_of(CHECKPOINT_EVERY)
             && let Err(error) = write_checkpoint(self.vault, &view.state)
         {
             // Only ever a shortcut: the log says everything a checkpoint does.
             tracing::warn!(%error, seq = record.seq, "could not write a checkpoint");
         }
-        Ok(view)
+        view
     }
 }
 

@@ -8,7 +8,7 @@ use super::{Desk, HV};
 #[test]
 fn it_writes_exactly_the_bytes() {
     let desk = Desk::new();
-    let content: Vec<u8> = (0..3_000_001_u32).flat_map(|n| n.to_le_bytes()).take(3_000_001).collect();
+    let content: Vec<u8> = (0..3_000_001_u32).flat_map(u32::to_le_bytes).take(3_000_001).collect();
     let first = desk.commit_file("d/big", &content);
     desk.commit_file("d/big", "\r\n\0\u{1b}[31m");
     desk.commit_file("empty", "");

@@ -70,7 +70,9 @@ impl Run {
     pub(crate) fn fails(self, code: i32, words: &[&str]) -> Self {
         assert_eq!(self.code, Some(code), "{self:#?}");
         assert!(self.out.is_empty(), "a failure says nothing on standard output: {self:#?}");
-        words.iter().for_each(|word| assert!(self.err.contains(word), "`{word}` is not in {self:#?}"));
+        for word in words {
+            assert!(self.err.contains(word), "`{word}` is not in {self:#?}");
+        }
         self
     }
 
@@ -129,7 +131,6 @@ impl Desk {
         let mut command = Command::new(program);
         command.env_clear().current_dir(self.folder.path()).stdin(Stdio::null());
         for name in ["PATH", "SystemRoot", "SystemDrive", "TEMP", "TMP", "WINEPREFIX"] {
-            #[expect(clippy::disallowed_methods, reason = "the surroundings of the program under test")]
             let value = std::env::var_os(name);
             value.map(|value| command.env(name, value));
         }

@@ -1,6 +1,7 @@
 //! `hv verify`: what it says of a healthy vault and of a damaged one.
 
 use std::fs;
+use std::path::Path;
 
 use super::{Desk, entries};
 
@@ -26,7 +27,10 @@ fn damage_is_named_with_what_it_affects_and_the_rest_stays_readable() {
     desk.commit_file("broken.bin", &noise);
     desk.commit_file("whole.txt", "fine");
     let packs = desk.path("vault/packs");
-    let pack = entries(&packs).into_iter().find(|name| name.ends_with(".pack")).expect("a pack of its own");
+    let pack = entries(&packs)
+        .into_iter()
+        .find(|name| Path::new(name).extension().is_some_and(|end| end == "pack"))
+        .expect("a pack of its own");
     let path = packs.join(&pack);
     let mut bytes = fs::read(&path).unwrap();
     let middle = bytes.len() / 2;

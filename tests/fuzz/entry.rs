@@ -9,9 +9,11 @@ use hubvault::store::path::{RepoPath, collision_key};
 use hubvault::store::pointer::Pointer;
 use hubvault::store::refname::RefName;
 
+/// A check of bytes of unknown origin; it panics if they break a promise.
+pub type Target = fn(&[u8]);
+
 /// Every target by name, as its folder under `corpus/` is called.
-#[allow(dead_code, reason = "each fuzz target uses one function, the replay uses all")]
-pub(crate) const TARGETS: [(&str, fn(&[u8])); 7] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("tree", tree),
     ("commit", commit),
     ("tag", tag),
@@ -21,7 +23,8 @@ pub(crate) const TARGETS: [(&str, fn(&[u8])); 7] = [
     ("attributes", attributes),
 ];
 
-pub(crate) fn tree(bytes: &[u8]) {
+/// A tree object's body.
+pub fn tree(bytes: &[u8]) {
     if let Ok(tree) = Tree::decode(bytes) {
         assert_eq!(tree.encode(), bytes);
         assert!(tree.entries().iter().all(|entry| tree.find(&entry.name) == Some(entry)));
@@ -29,7 +32,8 @@ pub(crate) fn tree(bytes: &[u8]) {
     }
 }
 
-pub(crate) fn commit(bytes: &[u8]) {
+/// A commit object's body.
+pub fn commit(bytes: &[u8]) {
     if let Ok(commit) = Commit::decode(bytes) {
         assert_eq!(commit.encode(), bytes);
         assert!(!commit.title().contains('\n'));
@@ -37,19 +41,22 @@ pub(crate) fn commit(bytes: &[u8]) {
     }
 }
 
-pub(crate) fn tag(bytes: &[u8]) {
+/// A tag object's body.
+pub fn tag(bytes: &[u8]) {
     if let Ok(tag) = Tag::decode(bytes) {
         assert_eq!(tag.encode(), bytes);
     }
 }
 
-pub(crate) fn pointer(bytes: &[u8]) {
+/// A Git LFS pointer.
+pub fn pointer(bytes: &[u8]) {
     if let Some(pointer) = Pointer::decode(bytes) {
         assert_eq!(pointer.encode().as_bytes(), bytes);
     }
 }
 
-pub(crate) fn path(bytes: &[u8]) {
+/// A path in a vault.
+pub fn path(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let key = collision_key(&text);
     assert_eq!(collision_key(&key), key);
@@ -62,7 +69,8 @@ pub(crate) fn path(bytes: &[u8]) {
     }
 }
 
-pub(crate) fn refname(bytes: &[u8]) {
+/// A ref's name, full and short.
+pub fn refname(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     if let Ok(branch) = RefName::branch(&text) {
         assert_eq!(RefName::new(branch.as_str()), Ok(branch.clone()));
@@ -74,7 +82,7 @@ pub(crate) fn refname(bytes: &[u8]) {
 }
 
 /// The first line is a path, the rest an attributes file.
-pub(crate) fn attributes(bytes: &[u8]) {
+pub fn attributes(bytes: &[u8]) {
     let (path, content) = bytes.split_at(bytes.iter().position(|&byte| byte == b'\n').unwrap_or(0));
     let mut attributes = Attributes::default();
     attributes.push("", content);

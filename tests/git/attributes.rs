@@ -107,7 +107,7 @@ fn files_go_to_lfs_exactly_when_git_says_so() {
     let inputs = ([file(), file(), file()], prop::collection::vec(path(), 150));
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
         max_shrink_iters: 400,
-        ..ProptestConfig::with_cases(300)
+        ..ProptestConfig::with_cases(200)
     });
     runner.run(&inputs, |(files, paths)| compare(&git, &files, &paths)).unwrap();
 }
@@ -119,7 +119,7 @@ fn single_patterns_match_exactly_when_git_says_so() {
     let inputs = (pattern(), pattern(), prop::collection::vec(path(), 300));
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
         max_shrink_iters: 400,
-        ..ProptestConfig::with_cases(300)
+        ..ProptestConfig::with_cases(200)
     });
     let run = runner.run(&inputs, |(root, inner, paths)| {
         let files = [format!("{root} filter=lfs"), format!("{inner} -filter"), String::new()];

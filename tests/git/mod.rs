@@ -3,6 +3,8 @@
 //! Exists because agreeing with Git is the promise, and only Git knows what Git does. Each test batches random
 //! inputs into few calls. Knows how to run Git apart from the user's own settings; must not know the vault.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests, which clippy does not take for tests")]
+
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -10,6 +12,7 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 mod attributes;
+mod history;
 mod names;
 mod objects;
 

@@ -19,7 +19,7 @@ fn name() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
+    #![proptest_config(ProptestConfig::with_cases(6))]
 
     #[test]
     fn ref_names_are_the_ones_git_takes(names in prop::collection::vec(name(), 40)) {

@@ -1,6 +1,7 @@
 //! A damaged pack under a mount: the file it holds fails, and nothing else does.
 
 use std::fs;
+use std::path::Path;
 
 use super::desk;
 use super::kernel::{Mount, can_mount, is_running};
@@ -14,7 +15,9 @@ fn a_damaged_file_cannot_be_read_and_the_others_can() {
     let desk = desk();
     desk.commit_file("victim.bin", super::noise(2_000_000, 77));
     let packs = desk.path("vault/packs");
-    let newest = entries(&packs).into_iter().filter(|name| name.ends_with(".pack"));
+    let newest = entries(&packs)
+        .into_iter()
+        .filter(|name| Path::new(name).extension().is_some_and(|end| end == "pack"));
     let newest =
         newest.max_by_key(|name| fs::metadata(packs.join(name)).unwrap().modified().unwrap()).unwrap();
     let mut bytes = fs::read(packs.join(&newest)).unwrap();

@@ -62,7 +62,7 @@ fn start(
         None => repository.default_branch()?,
     };
     let purpose = format!("mount {}", absolute(mountpoint)?.display());
-    let lease = repository.lease(&snapshot, &identity::actor()?, &purpose, std::process::id())?;
+    let lease = repository.lease(&snapshot, &identity::reader()?, &purpose, std::process::id())?;
     let vault = repository.root().unwrap_or(&args.vault).display().to_string();
     let mut options = MountOptions::new(format!("{vault}@{shown}"));
     options.allow_other = args.allow_other;
@@ -128,6 +128,8 @@ fn serve_in_background(args: &MountArgs, mountpoint: &Path, revision: Option<&st
     let mut out = std::io::stdout();
     writeln!(out, "{answer}").and_then(|()| out.flush())?;
     let (mounted, _, _lease) = started?;
+    // Not to keep busy whatever folder it was started from.
+    std::env::set_current_dir(Path::new("/"))?;
     wait(mounted)
 }
 

@@ -180,7 +180,10 @@ fn class(pattern: &[u8], mut at: usize) -> Option<(Box<[bool; 256]>, usize)> {
                 (first..=last).for_each(|byte| set[usize::from(byte)] = true);
                 None
             }
-            (b'[', _) if pattern.get(at) == Some(&b':') => named_or_bracket(&mut set, pattern, &mut at)?,
+            (b'[', _) if pattern.get(at) == Some(&b':') && names_class(&pattern[at + 1..])? => {
+                named(&mut set, pattern, &mut at)?;
+                None
+            }
             (byte, _) => {
                 set[usize::from(byte)] = true;
                 Some(byte)
@@ -205,20 +208,22 @@ fn member(set: &mut [bool; 256], pattern: &[u8], at: &mut usize) -> Option<u8> {
     Some(byte)
 }
 
-/// After `[` with `:` at `at`: a named class (the answer is `Some(None)`), or the bracket itself if no `:]`
-/// ends it; `None` if the class has no end or no such name exists.
-fn named_or_bracket(set: &mut [bool; 256], pattern: &[u8], at: &mut usize) -> Option<Option<u8>> {
+/// Whether what follows `[:` ends in `:]`; if not, the bracket is a member. `None` if no bracket follows at all.
+fn names_class(rest: &[u8]) -> Option<bool> {
+    let length = rest.iter().position(|&byte| byte == b']')?;
+    Some(rest[..length].ends_with(b":"))
+}
+
+/// Adds the named class whose first `:` is at `at`; `None` if there is no class of that name.
+fn named(set: &mut [bool; 256], pattern: &[u8], at: &mut usize) -> Option<()> {
     let start = *at + 1;
-    let length = pattern.get(start..)?.iter().position(|&byte| byte == b']')?;
-    let Some(name) = pattern[start..start + length].strip_suffix(b":") else {
-        set[usize::from(b'[')] = true;
-        return Some(Some(b'['));
-    };
+    let length = pattern[start..].iter().position(|&byte| byte == b']')?;
+    let name = pattern[start..start + length].strip_suffix(b":")?;
     for byte in 0..=u8::MAX {
         set[usize::from(byte)] |= in_named_class(name, byte)?;
     }
     *at = start + length + 1;
-    Some(None)
+    Some(())
 }
 
 /// Git's own ideas of the POSIX classes (`git-compat-util.h`): ASCII only, vertical tab and form feed no space.
@@ -246,9 +251,12 @@ mod tests {
 
     fn check(pattern: &str, yes: &[&str], no: &[&str]) {
         let parsed = Pattern::parse(pattern.as_bytes()).unwrap();
-        yes.iter().for_each(|path| assert!(parsed.matches(path.as_bytes()), "{pattern} should match {path}"));
-        no.iter()
-            .for_each(|path| assert!(!parsed.matches(path.as_bytes()), "{pattern} should not match {path}"));
+        for path in yes {
+            assert!(parsed.matches(path.as_bytes()), "{pattern} should match {path}");
+        }
+        for path in no {
+            assert!(!parsed.matches(path.as_bytes()), "{pattern} should not match {path}");
+        }
     }
 
     #[test]

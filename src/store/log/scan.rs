@@ -105,72 +105,96 @@ pub struct Tail {
 /// Reads the records after `from` (or all of them).
 ///
 /// # Errors
-/// [`StoreError::Damaged`] when a record that others were built on is missing or damaged.
+/// [`StoreError::Damaged`] when a record that others were built on is missing or damaged, or when the newest
+/// one was changed after it was written.
 pub fn tail(media: &dyn Media, from: Option<Previous>) -> Result<Tail, StoreError> {
-    let mut tip = from;
-    let mut tail = Tail { records: Vec::new(), next: from.map_or(1, |at| at.seq + 1), warnings: Vec::new() };
-    let mut passed: Vec<(u64, Result<String, StoreError>)> = Vec::new();
+    let mut chain = Chain { tip: from, records: Vec::new(), warnings: Vec::new(), passed: Vec::new() };
+    let mut next = from.map_or(1, |at| at.seq + 1);
     let mut newest = None;
     loop {
-        let seq = tail.next;
-        match read_record(media, seq)? {
-            Found::Absent => match newest {
-                // Numbers are never skipped, so this is the end, or a lost file, or a record published since.
-                None => {
-                    newest = Some(newest_seq(media)?);
-                    continue;
-                }
-                Some(newest) if newest <= seq => break,
-                Some(_) => {
-                    passed.push((seq, Err(StoreError::damaged(&record_path(seq), "the file is missing"))))
-                }
-            },
-            Found::Good(record, checksum) if record.previous == tip => {
-                tail.warnings.extend(passed.drain(..).map(|(seq, why)| warning(seq, &why)));
-                tip = Some(Previous { seq, checksum });
-                tail.records.push((*record, checksum));
+        match (read_record(media, next)?, newest) {
+            // Numbers are never skipped, so this is the end, or a lost file, or a record published since.
+            (Found::Absent, None) => {
+                newest = Some(newest_seq(media)?);
+                continue;
             }
-            Found::Good(..) => {
-                let (seq, why) = passed.into_iter().next().unwrap_or_else(|| {
-                    (
-                        seq,
-                        Err(StoreError::damaged(
-                            &record_path(seq),
-                            "it was not built on the record before it",
-                        )),
-                    )
-                });
-                return Err(why.map_or_else(
-                    |error| error,
-                    |why| {
-                        StoreError::damaged(
-                            &record_path(seq),
-                            format!("later transactions need it, and {why}"),
-                        )
-                    },
-                ));
-            }
-            Found::Incomplete(why) => passed.push((seq, Ok(why))),
-            Found::Damaged(error) => passed.push((seq, Err(error))),
+            (Found::Absent, Some(newest)) if newest <= next => break,
+            (found, _) => chain.follow(next, found)?,
         }
-        tail.next += 1;
+        next += 1;
     }
-    for (seq, why) in passed {
-        // What is merely unfinished never happened; what was changed afterwards must not pass for that.
-        match why {
-            Err(error) => return Err(error),
-            unfinished => tail.warnings.push(warning(seq, &unfinished)),
-        }
-    }
-    Ok(tail)
+    let (records, warnings) = chain.end()?;
+    Ok(Tail { records, next, warnings })
 }
 
-fn warning(seq: u64, why: &Result<String, StoreError>) -> Warning {
-    let detail = match why {
-        Ok(why) => why.clone(),
-        Err(error) => error.to_string(),
-    };
-    Warning { file: record_path(seq), detail: format!("transaction {seq} is passed over: {detail}") }
+/// Why a record does not count, until it is known whether that matters.
+enum Why {
+    /// As if it had never been written.
+    Unfinished(String),
+    /// Lost or changed afterwards.
+    Damaged(StoreError),
+}
+
+/// Records that count, each built on the one before, and those that may have to be passed over.
+struct Chain {
+    tip: Option<Previous>,
+    records: Vec<(Record, Checksum)>,
+    warnings: Vec<Warning>,
+    passed: Vec<(u64, Why)>,
+}
+
+impl Chain {
+    fn follow(&mut self, seq: u64, found: Found) -> Result<(), StoreError> {
+        let why = match found {
+            Found::Good(record, checksum) if record.previous == self.tip => {
+                self.pass_over();
+                self.tip = Some(Previous { seq, checksum });
+                self.records.push((*record, checksum));
+                return Ok(());
+            }
+            Found::Good(..) => return Err(self.broken_at(seq)),
+            Found::Absent => Why::Damaged(StoreError::damaged(&record_path(seq), "the file is missing")),
+            Found::Incomplete(why) => Why::Unfinished(why),
+            Found::Damaged(error) => Why::Damaged(error),
+        };
+        self.passed.push((seq, why));
+        Ok(())
+    }
+
+    /// A later record was built on what came before the doubtful ones: they never counted.
+    fn pass_over(&mut self) {
+        for (seq, why) in self.passed.drain(..) {
+            let why = match why {
+                Why::Unfinished(why) => why,
+                Why::Damaged(error) => error.to_string(),
+            };
+            let detail = format!("transaction {seq} is passed over: {why}");
+            self.warnings.push(Warning { file: record_path(seq), detail });
+        }
+    }
+
+    /// Record `seq` is good and was built on one that does not count: that one is to blame, if there is one.
+    fn broken_at(&mut self, seq: u64) -> StoreError {
+        match self.passed.drain(..).next() {
+            Some((_, Why::Damaged(error))) => error,
+            Some((seq, Why::Unfinished(why))) => {
+                StoreError::damaged(&record_path(seq), format!("later transactions need it, and {why}"))
+            }
+            None => StoreError::damaged(&record_path(seq), "it was not built on the record before it"),
+        }
+    }
+
+    /// What is merely unfinished at the end never happened; what was changed afterwards must not pass for that.
+    fn end(mut self) -> Result<(Vec<(Record, Checksum)>, Vec<Warning>), StoreError> {
+        let (damaged, unfinished): (Vec<_>, Vec<_>) =
+            self.passed.drain(..).partition(|(_, why)| matches!(why, Why::Damaged(_)));
+        if let Some((_, Why::Damaged(error))) = damaged.into_iter().next() {
+            return Err(error);
+        }
+        self.passed = unfinished;
+        self.pass_over();
+        Ok((self.records, self.warnings))
+    }
 }
 
 /// Numbers of the files with this ending in one folder of the log, ascending.

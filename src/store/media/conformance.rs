@@ -85,6 +85,8 @@ fn an_open_file_outlives_its_name() {
         let mut bytes = [0; 10];
         file.read_exact_at(&mut bytes, 0).unwrap();
         assert_eq!(&bytes, b"still here");
+        // Wine and older versions of Windows let go of the name only now.
+        drop(file);
         assert_eq!(media.open("file").unwrap_err().kind(), ErrorKind::NotFound);
     });
 }

@@ -40,11 +40,21 @@ impl DiskMedia {
         &self.root
     }
 
-    /// The host's path, joined name by name: a Windows root of the form `\\?\…` takes no `/`.
+    /// The host's path, joined name by name: a Windows root of the form `\\?\…` takes no `/`. A folder on the
+    /// way that is a link is refused: it could lead out of the vault.
     fn resolve(&self, path: &str) -> io::Result<PathBuf> {
         check_path(path)?;
         let mut full = self.root.clone();
-        full.extend(path.split('/').filter(|name| !name.is_empty()));
+        let mut names = path.split('/').filter(|name| !name.is_empty()).peekable();
+        while let Some(name) = names.next() {
+            full.push(name);
+            if names.peek().is_some() && fs::symlink_metadata(&full).is_ok_and(|found| !found.is_dir()) {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    format!("`{path}` leads through `{name}`, which is not a folder"),
+                ));
+            }
+        }
         Ok(full)
     }
 

@@ -38,6 +38,9 @@ struct Shared {
     freed: Condvar,
 }
 
+/// Whether a sync of this path is to do nothing.
+type SkipSync = dyn Fn(&str, SyncKind) -> bool + Send;
+
 struct State {
     tree: Tree,
     /// Mutating operations so far, in words; its length is the step.
@@ -48,7 +51,7 @@ struct State {
     failure: Option<(usize, io::ErrorKind)>,
     /// Bytes that may still be written.
     room: Option<usize>,
-    skip: Box<dyn Fn(&str, SyncKind) -> bool + Send>,
+    skip: Box<SkipSync>,
 }
 
 #[derive(Default)]
@@ -136,6 +139,19 @@ impl MemoryMedia {
         let images = crash::survivors(&state.tree, limit, seed);
         drop(state);
         images.iter().map(|image| Self::with(Tree::from_image(image))).collect()
+    }
+
+    /// A copy of its own in which nothing is pending: as if everything had been synced and all went home.
+    #[must_use]
+    pub fn settled(&self) -> Self {
+        Self::with(Tree::from_image(&self.state().tree.image()))
+    }
+
+    /// A copy of its own as the next process finds it after this one was killed: everything a reader saw is
+    /// there, what was not synced still is not, and no lock is held.
+    #[must_use]
+    pub fn after_kill(&self) -> Self {
+        Self::with(self.state().tree.clone())
     }
 
     /// All files and their bytes, as a reader sees them.

@@ -6,6 +6,9 @@
 
 use super::{DecodeError, Kind, Lines, ObjectId, Signature, id_of, shown};
 
+/// A header's name and value.
+pub type Header = (Vec<u8>, Vec<u8>);
+
 /// One version of everything.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Commit {
@@ -19,7 +22,7 @@ pub struct Commit {
     pub committer: Signature,
     /// Other headers in order (`encoding`, `gpgsig`, `mergetag`): a name without space or newline, and a
     /// value whose newlines become continuation lines. Neither may hold NUL.
-    pub extra_headers: Vec<(Vec<u8>, Vec<u8>)>,
+    pub extra_headers: Vec<Header>,
     /// The message with its final newline, usually made by [`message`].
     pub message: Vec<u8>,
 }
@@ -104,8 +107,8 @@ fn push_header(bytes: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 }
 
 /// Headers up to and including the empty line.
-fn decode_extra(lines: &mut Lines<'_>) -> Result<Vec<(Vec<u8>, Vec<u8>)>, DecodeError> {
-    let mut headers: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+fn decode_extra(lines: &mut Lines<'_>) -> Result<Vec<Header>, DecodeError> {
+    let mut headers: Vec<Header> = Vec::new();
     loop {
         let line = lines.line()?;
         match (line.iter().position(|&byte| byte == b' '), headers.last_mut()) {
@@ -115,7 +118,7 @@ fn decode_extra(lines: &mut Lines<'_>) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Decode
                 value.extend_from_slice(&line[1..]);
             }
             (Some(space), _) if space > 0 => {
-                headers.push((line[..space].to_vec(), line[space + 1..].to_vec()))
+                headers.push((line[..space].to_vec(), line[space + 1..].to_vec()));
             }
             _ => return Err(lines.error(format!("`{}` is not a header", shown(line)))),
         }
@@ -204,7 +207,7 @@ mod tests {
             (text.replace("encoding latin1", " x"), "not a header"),
             (text.replace("encoding latin1", "encoding"), "not a header"),
             (text.replace("latin1", "lat\0in1"), "NUL"),
-            (text[..text.find("\n\nTitle").unwrap() + 1].to_owned(), "empty line"),
+            (text[..=text.find("\n\nTitle").unwrap()].to_owned(), "empty line"),
             (String::new(), "`tree` header"),
         ];
         for (text, expected) in cases {

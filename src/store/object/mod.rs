@@ -19,7 +19,7 @@ mod signature;
 mod tag;
 mod tree;
 
-pub use commit::{Commit, message};
+pub use commit::{Commit, Header, message};
 pub use signature::{IdentityError, Signature, Timestamp, parse_identity};
 pub use tag::Tag;
 pub use tree::{Mode, Tree, TreeEntry};

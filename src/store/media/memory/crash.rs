@@ -116,7 +116,7 @@ fn sample(sizes: &[usize], limit: usize, seed: u64) -> Vec<Vec<usize>> {
     choices
 }
 
-/// A number below `size` from the SplitMix64 sequence.
+/// A number below `size` from the `SplitMix64` sequence.
 fn below(size: usize, state: &mut u64) -> usize {
     *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

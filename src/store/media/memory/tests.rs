@@ -28,10 +28,6 @@ fn outcomes(media: &MemoryMedia, path: &str) -> BTreeSet<Option<Vec<u8>>> {
     media.after_crash(10_000).iter().map(|state| state.files().remove(path)).collect()
 }
 
-fn some(bytes: &[u8]) -> Option<Vec<u8>> {
-    Some(bytes.to_vec())
-}
-
 /// States, at any crash point of the protocol, in which the file is neither absent nor complete, or is absent
 /// after the protocol has said that it is done.
 fn violations(skip: impl Fn(&str, SyncKind) -> bool + Send + Copy + 'static) -> Vec<String> {
@@ -80,9 +76,9 @@ fn without_the_sync_of_the_folders_parent_the_folder_is_lost() {
     media.create_dir("tmp").unwrap();
     media.create_dir("log").unwrap();
     publish_protocol(&media).unwrap();
-    assert_eq!(outcomes(&media, "log/1"), BTreeSet::from([None, some(b"abcdefgh")]));
+    assert_eq!(outcomes(&media, "log/1"), BTreeSet::from([None, Some(b"abcdefgh".to_vec())]));
     media.sync_dir("").unwrap();
-    assert_eq!(outcomes(&media, "log/1"), BTreeSet::from([some(b"abcdefgh")]));
+    assert_eq!(outcomes(&media, "log/1"), BTreeSet::from([Some(b"abcdefgh".to_vec())]));
 }
 
 #[test]
@@ -105,7 +101,7 @@ fn an_unsynced_removal_may_come_undone() {
     let media = prepared();
     publish_protocol(&media).unwrap();
     media.remove("log/1").unwrap();
-    assert_eq!(outcomes(&media, "log/1"), BTreeSet::from([None, some(b"abcdefgh")]));
+    assert_eq!(outcomes(&media, "log/1"), BTreeSet::from([None, Some(b"abcdefgh".to_vec())]));
     media.sync_dir("log").unwrap();
     assert_eq!(outcomes(&media, "log/1"), BTreeSet::from([None]));
 }
@@ -118,7 +114,7 @@ fn only_the_synced_part_of_a_file_is_sure() {
     sink.sync().unwrap();
     sink.write_all(b"cd").unwrap();
     media.sync_dir("log").unwrap();
-    let expected = [b"ab".as_slice(), b"abc", b"ab\0\0", b"abcd"].map(some);
+    let expected = [b"ab".as_slice(), b"abc", b"ab\0\0", b"abcd"].map(|bytes| Some(bytes.to_vec()));
     assert_eq!(outcomes(&media, "log/1"), BTreeSet::from(expected));
 }
 
@@ -200,7 +196,7 @@ fn bytes_whose_sync_failed_are_lost_even_if_a_later_sync_succeeds() {
     assert!(sink.sync().is_err());
     sink.sync().unwrap();
     media.sync_dir("log").unwrap();
-    assert!(outcomes(&media, "log/1").contains(&some(b"")));
+    assert!(outcomes(&media, "log/1").contains(&Some(b"".to_vec())));
 }
 
 #[test]
@@ -224,7 +220,7 @@ fn damage_is_durable_and_leaves_no_trace() {
     let open = media.open("log/1").unwrap();
     media.corrupt("log/1", |bytes| bytes.truncate(2)).unwrap();
     assert!(open.read_exact_at(&mut [0; 8], 0).is_err(), "an open file sees it");
-    assert_eq!(outcomes(&media, "log/1"), BTreeSet::from([some(b"ab")]));
+    assert_eq!(outcomes(&media, "log/1"), BTreeSet::from([Some(b"ab".to_vec())]));
     media.remove_file("log/1").unwrap();
     assert_eq!(outcomes(&media, "log/1"), BTreeSet::from([None]));
     assert_eq!(media.corrupt("log/1", Vec::clear).unwrap_err().kind(), io::ErrorKind::NotFound);
@@ -260,4 +256,22 @@ fn clones_are_one_medium_and_locks_hold_between_them() {
     assert!(clone.lock("lock", LockMode::Shared, Wait::No).unwrap().is_some());
     assert_eq!(clone.steps(), 0, "a lock is no step");
     assert_eq!(media.after_crash(10).len(), 1, "and its file no change");
+}
+
+#[test]
+fn a_killed_process_leaves_what_it_did_not_sync_and_a_settled_copy_has_nothing_to_lose() {
+    let media = prepared();
+    let sink = media.create("log/1");
+    sink.unwrap().write_all(b"x").unwrap();
+    let _held = media.lock("lock", LockMode::Exclusive, Wait::No).unwrap();
+    media.crash_at(media.steps());
+    assert!(media.create("log/2").is_err());
+    let killed = media.after_kill();
+    assert!(killed.lock("lock", LockMode::Exclusive, Wait::No).unwrap().is_some());
+    assert_eq!(killed.files()["log/1"], b"x");
+    assert!(killed.after_crash(100).iter().any(|state| !state.files().contains_key("log/1")));
+    let settled = killed.settled();
+    killed.sync_dir("log").unwrap();
+    assert_eq!(settled.after_crash(100).len(), 1);
+    assert_eq!(settled.files()["log/1"], b"x");
 }

@@ -1,0 +1,183 @@
+//! The accident: a way of writing that no crash was ever tried on.
+//!
+//! One workload for each way the store lays out and publishes what it is given, small enough to be cut at every
+//! step. What each is there for is checked on its trace, so that a change of some limit cannot empty it.
+
+use std::sync::{Arc, OnceLock};
+
+use hubvault::Repository;
+use hubvault::ops::{CommitOperation, InitOptions, OpsError, RepoPath, Timestamp};
+use hubvault::store::media::Media;
+use hubvault::store::media::memory::MemoryMedia;
+use hubvault::store::publish::Change;
+use hubvault::store::transaction::Context;
+
+use super::{FIRST, Workload, actor, add, commit, noise, open};
+
+/// Files from here on are LFS pointers; low, so that both kinds are small here.
+const POINTERS: u64 = 600 << 10;
+
+fn make(media: &MemoryMedia, n: u64) -> Result<(), OpsError> {
+    let options = InitOptions { large_file_threshold: POINTERS, ..InitOptions::default() };
+    Repository::init_on(Arc::new(media.clone()) as Arc<dyn Media>, &options, &actor(n)).map(drop)
+}
+
+/// A vault after `init` and some commits.
+fn vault(commits: &[Vec<CommitOperation>]) -> MemoryMedia {
+    let media = MemoryMedia::new();
+    make(&media, 0).unwrap();
+    let repository = open(&media).unwrap();
+    for (n, operations) in (1..).zip(commits) {
+        commit(&repository, &format!("commit {n}"), operations, n).unwrap();
+    }
+    media
+}
+
+/// A vault whose next transaction is number `next`: the log is filled with transactions that change nothing.
+pub(super) fn vault_before(next: u64) -> MemoryMedia {
+    let media = vault(&[vec![add("a", b"a".to_vec())]]);
+    let repository = open(&media).unwrap();
+    let first = repository.vault().view().state.next;
+    for n in first..next {
+        let mut nonce = [1; 16];
+        nonce[..8].copy_from_slice(&n.to_le_bytes());
+        let time = Timestamp { seconds: 1_700_000_000, offset_minutes: 0 };
+        let context = Context { time, actor: "A <a>".into(), command: "test".into(), nonce };
+        repository.vault().begin(context).unwrap().publish(Change::default()).unwrap();
+    }
+    media
+}
+
+/// A vault whose next transaction is number 998, made once.
+pub(super) fn vault_998() -> MemoryMedia {
+    static MADE: OnceLock<MemoryMedia> = OnceLock::new();
+    MADE.get_or_init(|| vault_before(998).settled()).settled()
+}
+
+pub(super) fn init() -> Workload {
+    Workload::new("init", MemoryMedia::new(), make)
+}
+
+pub(super) fn first_commit() -> Workload {
+    Workload::new("first commit", vault(&[]), |media, n| {
+        commit(&open(media)?, "first", &[add("a", b"a".to_vec())], n)
+    })
+}
+
+pub(super) fn many_small() -> Workload {
+    Workload::new("many small files", vault(&[vec![add("small/0", noise(0, 40 << 10))]]), |media, n| {
+        let files: Vec<_> = (0..12).map(|i| add(&format!("small/{i}"), noise(i, 100 << 10))).collect();
+        commit(&open(media)?, "small", &files, n)
+    })
+}
+
+pub(super) fn whole_file() -> Workload {
+    Workload::new("whole-file packs", vault(&[]), |media, n| {
+        let operations =
+            [add("plain", noise(1, 530 << 10)), add("pointer", noise(2, 700 << 10)), add("c", vec![7])];
+        commit(&open(media)?, "large", &operations, n)
+    })
+}
+
+pub(super) fn edited_large() -> Workload {
+    Workload::new("edit of a large file", vault(&[vec![add("m", noise(3, 3 << 20))]]), |media, n| {
+        let mut edited = noise(4, 1300 << 10);
+        edited.extend_from_slice(&noise(3, 3 << 20)[edited.len()..]);
+        commit(&open(media)?, "edit", &[add("m", edited)], n)
+    })
+}
+
+pub(super) fn delete_and_copy() -> Workload {
+    let before = vault(&[vec![add("a/x", b"x".to_vec()), add("a/y", noise(5, 20 << 10)), add("b", vec![1])]]);
+    Workload::new("delete and copy", before, |media, n| {
+        let path = |text| RepoPath::new(text).unwrap();
+        let operations = [
+            CommitOperation::Copy { source: path("a"), path_in_repo: path("c/deep") },
+            CommitOperation::Delete { path_in_repo: path("a/x") },
+            CommitOperation::Delete { path_in_repo: path("b") },
+        ];
+        commit(&open(media)?, "move", &operations, n)
+    })
+}
+
+pub(super) fn branch() -> Workload {
+    Workload::new("branch", vault(&[vec![add("a", vec![1])]]), |media, n| {
+        open(media)?.create_branch("topic", None, true, &actor(n)).map(drop)
+    })
+}
+
+pub(super) fn tag() -> Workload {
+    Workload::new("annotated tag", vault(&[vec![add("a", vec![1])]]), |media, n| {
+        open(media)?.create_tag("v1", Some("one"), None, true, &actor(n)).map(drop)
+    })
+}
+
+pub(super) fn merge_of_indexes() -> Workload {
+    let small = |n: u64| vec![add(&format!("f{n}"), noise(n, 200))];
+    let before = vault(&(0..6).map(small).collect::<Vec<_>>());
+    let indexes = open(&before).unwrap().vault().view().state.indexes.len();
+    let workload = Workload::new("merge of indexes", before, |media, n| {
+        commit(&open(media)?, "eighth", &[add("last", noise(99, 200))], n)
+    });
+    let (after, done) = workload.run(|_| ());
+    done.unwrap();
+    assert_eq!((indexes, open(&after).unwrap().vault().view().state.indexes.len()), (7, 1));
+    workload
+}
+
+pub(super) fn crossing_a_checkpoint() -> Workload {
+    Workload::new("crossing a checkpoint", vault_before(64), |media, n| {
+        commit(&open(media)?, "64th", &[add("b", b"b".to_vec())], n)
+    })
+}
+
+pub(super) fn new_log_bucket() -> Workload {
+    let before = vault_998();
+    let repository = open(&before).unwrap();
+    for n in 998..1000 {
+        commit(&repository, "tiny", &[add("n", n.to_string().into_bytes())], n).unwrap();
+    }
+    Workload::new("new log bucket", before, |media, n| {
+        commit(&open(media)?, "1000th", &[add("b", b"b".to_vec())], n)
+    })
+}
+
+/// All but the one with a long log.
+pub(super) fn ordinary() -> Vec<Workload> {
+    vec![
+        init(),
+        first_commit(),
+        many_small(),
+        whole_file(),
+        edited_large(),
+        delete_and_copy(),
+        branch(),
+        tag(),
+        merge_of_indexes(),
+        crossing_a_checkpoint(),
+    ]
+}
+
+#[test]
+fn each_workload_goes_the_way_it_is_there_for() {
+    let published = |workload: &Workload, ending: &str| {
+        workload.trace.iter().filter(|step| step.starts_with("publish ") && step.ends_with(ending)).count()
+    };
+    assert_eq!(published(&init(), "HUBVAULT"), 1);
+    assert_eq!(published(&first_commit(), ".pack"), 0);
+    assert_eq!(published(&many_small(), ".pack"), 1);
+    assert_eq!(published(&whole_file(), ".pack"), 2);
+    let edited = edited_large();
+    assert_eq!(published(&edited, ".pack"), 1);
+    let (media, done) = edited.run(|_| ());
+    done.unwrap();
+    let snapshot = open(&media).unwrap().snapshot(None).unwrap();
+    let entry = snapshot.entry("m").unwrap();
+    assert_eq!(snapshot.open_file(&entry, "m").unwrap().extents(), 2, "new bytes, then old ones");
+    assert!(media.files().values().map(Vec::len).sum::<usize>() < 5 << 20, "shared with the old file");
+    assert_eq!(published(&branch(), ".idx"), 0);
+    assert_eq!(published(&tag(), ".idx"), 1);
+    assert_eq!(published(&crossing_a_checkpoint(), "000000064.checkpoint"), 1);
+    assert_eq!(published(&new_log_bucket(), "log/000001/000001000.record"), 1);
+    assert!(FIRST > 1000, "nonces of the vaults' own transactions are lower");
+}
