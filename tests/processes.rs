@@ -16,7 +16,7 @@ use hubvault::ops::{
 use hubvault::{Repository, Snapshot};
 
 /// Commits of both writers together, unless the environment says otherwise.
-const COMMITS: u64 = if cfg!(windows) { 400 } else { 3000 };
+const COMMITS: u64 = if cfg!(windows) { 400 } else { 2400 };
 
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
@@ -42,7 +42,7 @@ fn put(path: &str, content: impl Into<Vec<u8>>) -> CommitOperation {
 fn commit(repository: &Repository, who: u64, count: u64) {
     let text = format!("{who} {count}\n");
     // Now and then content of its own pack, so that packs, indexes and merges of indexes take part.
-    let filler = count.to_le_bytes().repeat(if count % 50 == 0 { 40_000 } else { 10 });
+    let filler = count.to_le_bytes().repeat(if count.is_multiple_of(50) { 40_000 } else { 10 });
     let operations = [
         put("shared/one", text.clone()),
         put("shared/two", text.clone()),
@@ -90,7 +90,7 @@ fn worker() {
     println!("\nready");
     match words[0] {
         "write" => (number(2)..number(3)).for_each(|count| commit(&repository, number(1), count)),
-        "forever" => (0..).for_each(|count| commit(&repository, number(1), count)),
+        "forever" => (0..u64::MAX).for_each(|count| commit(&repository, number(1), count)),
         "read" => {
             let (mut known, mut looks, mut slowest) = (0, 0_u64, Duration::ZERO);
             let mut fresh = Repository::open(Path::new(&path)).unwrap();
@@ -98,7 +98,7 @@ fn worker() {
                 let start = Instant::now();
                 look(&fresh, &mut known);
                 // From time to time as a new process would: with nothing read before.
-                if looks % 16 == 0 {
+                if looks.is_multiple_of(16) {
                     fresh = Repository::open(Path::new(&path)).unwrap();
                 }
                 slowest = slowest.max(start.elapsed());
@@ -201,7 +201,7 @@ fn writers_killed_at_any_moment_leave_a_whole_vault_and_lock_nobody_out() {
         for victim in &mut victims {
             assert!(!victim.wait().unwrap().success());
         }
-        let repository = healthy(&vault, round % 8 == 0);
+        let repository = healthy(&vault, round.is_multiple_of(8));
         let now = titles(&repository);
         assert_eq!(now[..before.len()], before, "history changed in round {round}");
         // Nobody is locked out.

@@ -118,7 +118,7 @@ fn what_is_asked_wrongly_is_answered_rightly() {
     let view = show(&desk, None);
     let port = |result: Result<Vec<u8>, LoopbackError>| match result.unwrap_err() {
         LoopbackError::Port { source, .. } => source,
-        other => panic!("{other}"),
+        broken @ LoopbackError::Contract { .. } => panic!("{broken}"),
     };
     assert_eq!(port(view.read_to_end("absent")), PortError::NotFound);
     assert_eq!(port(view.read_to_end("a")), PortError::IsADirectory);
