@@ -19,11 +19,11 @@ use hubvault::store::media::memory::MemoryMedia;
 use hubvault::{Repository, SnapshotError};
 
 //mod checkpoint;
-//mod faults;
+mod faults;
 //mod kill;
-//mod mutations;
+mod mutations;
 mod power;
-//mod space;
+mod space;
 mod workloads;
 //mod writers;
 
@@ -257,16 +257,24 @@ struct Sweep {
     states: usize,
     old: usize,
     new: usize,
-    violations: Vec<String>,
+    violations: Vec<Violation>,
+}
+
+/// A state that must not be.
+#[derive(Debug)]
+struct Violation {
+    /// Whether the act had said that it was done.
+    done: bool,
+    what: String,
 }
 
 impl Sweep {
-    fn count(&mut self, at: &str, verdict: Result<bool, String>) {
+    fn count(&mut self, at: &str, done: bool, verdict: Result<bool, String>) {
         self.states += 1;
         match verdict {
             Ok(true) => self.new += 1,
             Ok(false) => self.old += 1,
-            Err(why) => self.violations.push(format!("{at}: {why}")),
+            Err(why) => self.violations.push(Violation { done, what: format!("{at}: {why}") }),
         }
     }
 
