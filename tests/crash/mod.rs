@@ -20,7 +20,7 @@ use hubvault::{Repository, SnapshotError};
 
 //mod checkpoint;
 mod faults;
-//mod kill;
+mod kill;
 mod mutations;
 mod power;
 mod space;
@@ -37,15 +37,8 @@ fn actor(n: u64) -> Actor {
 
 /// Bytes that do not compress, the same for the same seed.
 fn noise(seed: u64, len: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    let mut bytes = Vec::with_capacity(len + 8);
-    while bytes.len() < len {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
-    }
-    bytes.truncate(len);
+    let mut bytes = vec![0; len];
+    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut bytes);
     bytes
 }
 
@@ -164,7 +157,11 @@ const AGAIN: u64 = 2 << 32;
 const NEXT: u64 = 3 << 32;
 
 impl Workload {
-    fn new(name: &'static str, before: MemoryMedia, act: fn(&MemoryMedia, u64) -> Result<(), OpsError>) -> Self {
+    fn new(
+        name: &'static str,
+        before: MemoryMedia,
+        act: fn(&MemoryMedia, u64) -> Result<(), OpsError>,
+    ) -> Self {
         let before = before.settled();
         let dry = before.settled();
         act(&dry, FIRST).unwrap();
@@ -187,7 +184,9 @@ impl Workload {
         let found = look(media).map_err(|error| format!("opening and reading: {error}"))?;
         let is_new = found == self.new;
         if !is_new && (done || found != self.old) {
-            return Err(if found == self.old { "what was done is lost" } else { "neither old nor new" }.into());
+            return Err(
+                if found == self.old { "what was done is lost" } else { "neither old nor new" }.into()
+            );
         }
         if found.is_some() {
             let repository = open(media).map_err(|error| error.to_string())?;
@@ -212,7 +211,8 @@ impl Workload {
             .map_err(|error| format!("the next commit: {error}"))?;
         let reopened = open(media).map_err(|error| format!("opening after the next commit: {error}"))?;
         complaints(&reopened, false).map_or(Ok(()), |what| Err(format!("after the next commit, {what}")))?;
-        let world = look_into(&reopened).map_err(|error| format!("reading after the next commit: {error}"))?;
+        let world =
+            look_into(&reopened).map_err(|error| format!("reading after the next commit: {error}"))?;
         let (world, new) = (world.unwrap(), self.new.as_ref().unwrap());
         let head = &world.histories[&world.refs[&world.default_branch]];
         let before = &new.histories[&new.refs[&new.default_branch]];

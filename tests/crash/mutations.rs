@@ -39,7 +39,10 @@ fn check(workload: &Workload, limit: usize, seen: &mut BTreeMap<&'static str, us
         let ordered = is_ordered(class, nth);
         for early in [false, true].into_iter().take(1 + usize::from(ordered)) {
             let violation = violation(workload, limit, nth, early);
-            println!("without the sync of the {class}: {}", violation.as_deref().unwrap_or("NOTHING NOTICED"));
+            println!(
+                "without the sync of the {class}: {}",
+                violation.as_deref().unwrap_or("NOTHING NOTICED")
+            );
             assert!(
                 violation.is_some() || class == "checkpoint folder",
                 "{}: nobody notices that the {class} is not synced (early: {early})",
