@@ -1,3 +1,4 @@
 //! One test binary.
 mod fuzz_corpus;
 mod git;
+mod hostile;
