@@ -286,7 +286,8 @@ fn peers(live: &[Arc<Index>], own: u64) -> (Vec<Arc<Index>>, Vec<IndexId>) {
             break;
         }
         // A damaged index stays as it is: what can still be read of it must not be lost in a merge.
-        chosen.extend(peers.into_iter().filter(|index| index.check_all_blocks().is_ok()));
+        let sound = |index: &Arc<Index>| index.check_all_blocks().and_then(|()| index.check_layout()).is_ok();
+        chosen.extend(peers.into_iter().filter(sound));
         size = total;
     }
     let retired = chosen.iter().map(|index| index.id()).collect();
