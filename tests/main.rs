@@ -16,5 +16,6 @@ mod git;
 mod mount;
 mod processes;
 // The first steps in the README mount.
+mod hostile;
 #[cfg(target_os = "linux")]
 mod readme;

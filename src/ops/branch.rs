@@ -62,7 +62,7 @@ impl Repository {
         let view = transaction.lock()?;
         if let Some(found) = view.target(&name) {
             return if exist_ok {
-                Ok(found)
+                Ok(transaction.confirm().map(|()| found)?)
             } else {
                 Err(OpsError::RefExists { name: name.to_string(), at: found })
             };

@@ -461,7 +461,7 @@ impl Work<'_> {
         self.edits.iter().try_for_each(|edit| edit.apply(&mut editor, &view.catalog))?;
         let tree = editor.store(transaction)?;
         if tree == old_tree && !self.options.allow_empty {
-            return Ok((head, None));
+            return Ok(transaction.confirm().map(|()| (head, None))?);
         }
         let commit = Commit {
             tree,

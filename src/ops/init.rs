@@ -50,7 +50,10 @@ impl Repository {
         actor: &Actor,
     ) -> Result<(Self, bool), OpsError> {
         match Self::open_on(Arc::clone(&media)) {
-            Ok(found) if found.vault.view().state.default_branch.is_some() => return Ok((found, false)),
+            Ok(found) if found.vault.view().state.default_branch.is_some() => {
+                found.vault.confirm(&found.vault.view())?;
+                return Ok((found, false));
+            }
             Ok(_) | Err(OpsError::Store(StoreError::NotAVault)) => {}
             Err(error) => return Err(error),
         }
@@ -84,7 +87,7 @@ fn check_empty(media: &dyn Media) -> Result<(), OpsError> {
 fn first_commit(vault: &Vault, branch: RefName, actor: &Actor) -> Result<(), OpsError> {
     let mut transaction = vault.begin(actor.context("init"))?;
     if transaction.lock()?.state.default_branch.is_some() {
-        return Ok(());
+        return Ok(transaction.confirm()?);
     }
     let tree = transaction.add_object(Kind::Tree, &Tree::empty().encode())?;
     let commit = Commit {

@@ -37,7 +37,7 @@ impl Repository {
         loop {
             if let Some(at) = transaction.lock()?.target(&name) {
                 return if exist_ok {
-                    Ok(at)
+                    Ok(transaction.confirm().map(|()| at)?)
                 } else {
                     Err(OpsError::RefExists { name: name.to_string(), at })
                 };

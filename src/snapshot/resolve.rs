@@ -61,7 +61,7 @@ enum Step {
 fn parse_steps(mut text: &str, revision: &str) -> Result<Vec<Step>, SnapshotError> {
     let mut steps = Vec::new();
     while let Some(sign) = text.chars().next() {
-        text = &text[1..];
+        text = &text[sign.len_utf8()..];
         if sign == '^'
             && let Some(rest) = text.strip_prefix("{commit}").or_else(|| text.strip_prefix("{}"))
         {

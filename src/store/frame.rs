@@ -60,11 +60,23 @@ pub fn decode<T: DeserializeOwned>(kind: &str, file: &[u8]) -> Result<(T, Checks
         return Err(FrameError::Version(version));
     }
     let body = &file[end + 1..];
+    if version == 0 {
+        return Err(FrameError::Damaged("its header line is not readable"));
+    }
     if body.len() < length.saturating_add(1) {
-        return Err(FrameError::Torn);
+        // A whole body under a header that promises more: the header was changed, nothing is missing.
+        let whole = body.split_last().is_some_and(|(&end, json)| end == b'\n' && checksum(json) == expected);
+        return Err(if whole {
+            FrameError::Damaged("its header says another length")
+        } else {
+            FrameError::Torn
+        });
     }
     let (json, rest) = body.split_at(length);
     let found = checksum(json);
+    if found == expected && rest.starts_with(b"\n") && rest.len() > 1 {
+        return Err(FrameError::Damaged("something follows its end"));
+    }
     if found != expected || rest != b"\n" {
         return Err(torn_or("its bytes do not match their checksum"));
     }
@@ -116,6 +128,17 @@ mod tests {
     fn round_trips() {
         let (file, sum) = encode("record", &vec!["a", "b"]);
         assert_eq!(decode::<Vec<String>>("record", &file), Ok((vec!["a".into(), "b".into()], sum)));
+    }
+
+    #[test]
+    fn a_changed_header_does_not_pass_for_an_unfinished_write() {
+        let text = String::from_utf8(sample()).unwrap();
+        for (from, to) in [(" 9 ", " 8 "), (" 9 ", " 19 "), (" 1 9 ", " 0 9 "), ("]\n", "]\n\0\0")] {
+            assert!(text.contains(from), "{text}");
+            let changed = text.replacen(from, to, 1);
+            let found = decode::<Vec<String>>("record", changed.as_bytes());
+            assert!(matches!(found, Err(FrameError::Damaged(_))), "{from:?} to {to:?}: {found:?}");
+        }
     }
 
     #[test]

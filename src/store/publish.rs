@@ -119,6 +119,11 @@ impl Transaction<'_> {
         Ok(Arc::clone(&self.base))
     }
 
+    /// As [`Vault::confirm`], for the state it is being built on.
+    pub fn confirm(&self) -> Result<(), StoreError> {
+        self.vault.confirm(&self.base)
+    }
+
     fn make_packs_durable(&mut self) -> Result<(), StoreError> {
         let media = &*self.vault.media;
         while let Some(mut file) = self.closed.pop() {
@@ -201,6 +206,8 @@ impl Transaction<'_> {
         let media = &*self.vault.media;
         let (bucket, path) = (bucket_path(record.seq), record_path(record.seq));
         if record.previous.is_none_or(|previous| previous.seq / BUCKET != record.seq / BUCKET) {
+            // From now on nobody syncs the last folder, where a killed writer may have left a record unsynced.
+            self.confirm()?;
             media.create_dir(&bucket).map_err(StoreError::io("create", &bucket))?;
             sync_dir(media, "log")?;
         }
@@ -279,7 +286,8 @@ fn peers(live: &[Arc<Index>], own: u64) -> (Vec<Arc<Index>>, Vec<IndexId>) {
             break;
         }
         // A damaged index stays as it is: what can still be read of it must not be lost in a merge.
-        chosen.extend(peers.into_iter().filter(|index| index.check_all_blocks().is_ok()));
+        let sound = |index: &Arc<Index>| index.check_all_blocks().and_then(|()| index.check_layout()).is_ok();
+        chosen.extend(peers.into_iter().filter(sound));
         size = total;
     }
     let retired = chosen.iter().map(|index| index.id()).collect();
@@ -300,6 +308,12 @@ pub fn move_ref(name: RefName, old: Option<ObjectId>, new: Option<ObjectId>, mes
 }
 
 impl Vault {
+    /// Makes the newest transaction of a state durable: to be called before saying that something is done which
+    /// somebody else did, as they may have been killed before their last sync.
+    pub fn confirm(&self, view: &View) -> Result<(), StoreError> {
+        view.state.tip.map_or(Ok(()), |tip| sync_dir(&*self.media, &bucket_path(tip.seq)))
+    }
+
     pub(super) fn open_catalog(&self, ids: &[IndexId], previous: &Catalog) -> Catalog {
         Catalog::open(&self.media, ids, self.block_cache(), Some(previous))
     }

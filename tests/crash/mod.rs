@@ -19,11 +19,11 @@ use hubvault::store::media::memory::MemoryMedia;
 use hubvault::{Repository, SnapshotError};
 
 //mod checkpoint;
-//mod faults;
-//mod kill;
-//mod mutations;
+mod faults;
+mod kill;
+mod mutations;
 mod power;
-//mod space;
+mod space;
 mod workloads;
 //mod writers;
 
@@ -37,15 +37,8 @@ fn actor(n: u64) -> Actor {
 
 /// Bytes that do not compress, the same for the same seed.
 fn noise(seed: u64, len: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    let mut bytes = Vec::with_capacity(len + 8);
-    while bytes.len() < len {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
-    }
-    bytes.truncate(len);
+    let mut bytes = vec![0; len];
+    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut bytes);
     bytes
 }
 
@@ -264,16 +257,24 @@ struct Sweep {
     states: usize,
     old: usize,
     new: usize,
-    violations: Vec<String>,
+    violations: Vec<Violation>,
+}
+
+/// A state that must not be.
+#[derive(Debug)]
+struct Violation {
+    /// Whether the act had said that it was done.
+    done: bool,
+    what: String,
 }
 
 impl Sweep {
-    fn count(&mut self, at: &str, verdict: Result<bool, String>) {
+    fn count(&mut self, at: &str, done: bool, verdict: Result<bool, String>) {
         self.states += 1;
         match verdict {
             Ok(true) => self.new += 1,
             Ok(false) => self.old += 1,
-            Err(why) => self.violations.push(format!("{at}: {why}")),
+            Err(why) => self.violations.push(Violation { done, what: format!("{at}: {why}") }),
         }
     }
 

@@ -25,7 +25,7 @@ pub(super) fn sweep(
         sweep.steps += 1;
         for state in media.after_crash(limit) {
             let at = format!("{} cut at step {step} ({})", workload.name, at(workload, step, &done));
-            sweep.count(&at, workload.judge(&state, done.is_ok()));
+            sweep.count(&at, done.is_ok(), workload.judge(&state, done.is_ok()));
             if enough(&sweep) {
                 return sweep;
             }

@@ -142,7 +142,16 @@ pub(super) fn new_log_bucket() -> Workload {
     })
 }
 
-/// All but the one with a long log.
+/// The next transaction after this one starts a new folder of the log.
+pub(super) fn last_of_log_bucket() -> Workload {
+    let before = vault_998();
+    commit(&open(&before).unwrap(), "tiny", &[add("n", b"998".to_vec())], 998).unwrap();
+    Workload::new("last of a log bucket", before, |media, n| {
+        commit(&open(media)?, "999th", &[add("b", b"b".to_vec())], n)
+    })
+}
+
+/// All but those with a long log.
 pub(super) fn ordinary() -> Vec<Workload> {
     vec![
         init(),
