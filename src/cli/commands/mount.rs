@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf, absolute};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use hubvault_platform::{MountOptions, Mounted, mount, process};
+use hubvault_platform::process::{self, TerminationGuard};
+use hubvault_platform::{MountOptions, Mounted, mount};
 use serde_json::{Value, json};
 
 use super::{say, tell};
@@ -24,9 +25,9 @@ pub(super) fn run(cli: &Cli, args: &MountArgs) -> Result<(), Failure> {
         return serve_in_background(args, Path::new(mountpoint), revision);
     }
     if args.foreground {
-        let (mounted, about, _lease) = start(args, Path::new(mountpoint), revision)?;
-        show(cli, &about)?;
-        return wait(mounted);
+        let serving = start(args, Path::new(mountpoint), revision)?;
+        show(cli, &serving.about)?;
+        return Ok(serving.mounted.wait()?);
     }
     show(cli, &launch(args)?)
 }
@@ -44,12 +45,17 @@ fn show(cli: &Cli, about: &Value) -> Result<(), Failure> {
     ))
 }
 
-/// Mounts; answers the mount, what there is to tell about it, and the lease that keeps its commit.
-fn start(
-    args: &MountArgs,
-    mountpoint: &Path,
-    revision: Option<&str>,
-) -> Result<(Mounted, Value, Option<HeldLease>), Failure> {
+/// A mount, what there is to tell about it, and what must live as long.
+struct Serving {
+    mounted: Mounted,
+    about: Value,
+    _guard: TerminationGuard,
+    /// Keeps its commit.
+    _lease: Option<HeldLease>,
+}
+
+/// Mounts.
+fn start(args: &MountArgs, mountpoint: &Path, revision: Option<&str>) -> Result<Serving, Failure> {
     let cache = usize::try_from(args.cache_size).unwrap_or(usize::MAX);
     let repository = Repository::open(&args.vault).map_err(|error| Failure::from(error).at(&args.vault))?;
     let repository = repository.with_cache(cache);
@@ -72,20 +78,18 @@ fn start(
         "mountpoint": mounted.mountpoint(), "vault": vault, "revision": shown, "commit": commit,
         "pid": std::process::id(),
     });
-    Ok((mounted, about, lease))
+    Ok(Serving { _guard: unmount_on_termination(&mounted)?, mounted, about, _lease: lease })
 }
 
-/// Serves until the mount is ended from outside or the process is told to end.
-fn wait(mounted: Mounted) -> Result<(), Failure> {
+/// From now on, being told to end ends the mount and with it the process. To be in place before anyone hears
+/// that the mount is there: who is told so may end it at once.
+fn unmount_on_termination(mounted: &Mounted) -> Result<TerminationGuard, Failure> {
     let unmounter = mounted.unmounter();
-    let guard = process::on_termination(move |_| {
+    Ok(process::on_termination(move |_| {
         if let Err(error) = unmounter.unmount_now() {
             tracing::error!(%error, "could not unmount");
         }
-    });
-    let ended = mounted.wait();
-    drop(guard);
-    Ok(ended?)
+    })?)
 }
 
 /// Starts this program again, in the background, and waits for its one line: serving, or why not.
@@ -122,15 +126,13 @@ fn serve_in_background(args: &MountArgs, mountpoint: &Path, revision: Option<&st
     process::detach_session()?;
     let started = start(args, mountpoint, revision);
     let answer = match &started {
-        Ok((_, about, _)) => json!({ "mounted": about }),
+        Ok(serving) => json!({ "mounted": serving.about }),
         Err(failure) => json!({ "error": failure.to_json() }),
     };
     let mut out = std::io::stdout();
     writeln!(out, "{answer}").and_then(|()| out.flush())?;
-    let (mounted, _, _lease) = started?;
-    // Not to keep busy whatever folder it was started from.
-    std::env::set_current_dir(Path::new("/"))?;
-    wait(mounted)
+    let serving = started?;
+    Ok(serving.mounted.wait()?)
 }
 
 /// Where the serving process writes what goes wrong: a file in the user's state folder, or nowhere.
