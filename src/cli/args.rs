@@ -26,6 +26,7 @@ pub(super) struct Cli {
         long = "vault",
         global = true,
         env = "HUBVAULT_DIR",
+        hide_env_values = true,
         value_name = "DIR",
         default_value = "."
     )]
