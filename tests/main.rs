@@ -1,8 +1,21 @@
 //! The one test binary: every file and folder of tests is listed here, and a test checks that none is forgotten.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "tests may unwrap, panic and read the environment"
+)]
 
 mod architecture;
+mod cli;
 mod crash;
 mod fuzz_corpus;
 // Real git is the oracle; under wine there is none.
 #[cfg(unix)]
 mod git;
+mod mount;
+mod processes;
+// The first steps in the README mount.
+mod hostile;
+#[cfg(target_os = "linux")]
+mod readme;

@@ -80,7 +80,10 @@ pub enum UnmountError {
     #[error("nothing of hubvault is mounted at {}", .0.display())]
     NotMounted(PathBuf),
     /// Somebody has a file open there, or is in one of its directories.
-    #[error("{} is in use{}: close what uses it, or unmount it lazily", .mountpoint.display(), in_use_by(.holders))]
+    #[error(
+        "{} is in use{}: close what uses it, or run `hv umount --force {}`",
+        .mountpoint.display(), in_use_by(.holders), .mountpoint.display()
+    )]
     Busy {
         /// Where.
         mountpoint: PathBuf,
@@ -148,9 +151,9 @@ mod tests {
         let error = UnmountError::Busy { mountpoint: "/m".into(), holders };
         assert_eq!(
             error.to_string(),
-            "/m is in use by bash (pid 7), python3 (pid 9): close what uses it, or unmount it lazily"
+            "/m is in use by bash (pid 7), python3 (pid 9): close what uses it, or run `hv umount --force /m`"
         );
         let unknown = UnmountError::Busy { mountpoint: "/m".into(), holders: Vec::new() };
-        assert_eq!(unknown.to_string(), "/m is in use: close what uses it, or unmount it lazily");
+        assert_eq!(unknown.to_string(), "/m is in use: close what uses it, or run `hv umount --force /m`");
     }
 }

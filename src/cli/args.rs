@@ -44,12 +44,14 @@ pub(super) enum Command {
     Log(LogArgs),
     LsTree(LsTreeArgs),
     Cat(CatArgs),
+    /// Show where the vault stands, and who is using it
     Status,
     Branch(BranchArgs),
     Tag(TagArgs),
     RevParse(RevParseArgs),
     Verify(VerifyArgs),
     Mount(MountArgs),
+    /// List what is mounted on this machine
     Mounts,
     Umount(UmountArgs),
     Completions(CompletionsArgs),
@@ -183,7 +185,7 @@ pub(super) struct TagArgs {
 /// Print the id of what a revision names
 #[derive(Debug, Args)]
 pub(super) struct RevParseArgs {
-    /// A revision, `REV^{tree}` or `REV:PATH`
+    /// A revision, `REV^{tree}` or `REV:PATH` (`:PATH` is in the default branch)
     #[arg(required = true)]
     pub(super) revision: Vec<String>,
 }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use hubvault_platform::{MountError, UnmountError};
 use serde_json::json;
 
-use super::output::printable;
+use super::output::{json_line, printable};
 use crate::ops::OpsError;
 use crate::snapshot::{SnapshotError, StoreError};
 
@@ -74,7 +74,7 @@ impl Failure {
     pub(super) fn report(&self, as_json: bool) -> ExitCode {
         if !self.message.is_empty() && self.code != "broken-pipe" {
             let line = if as_json {
-                json!({ "error": { "code": self.code, "message": self.message } }).to_string()
+                json_line(&json!({ "error": { "code": self.code, "message": self.message } }))
             } else {
                 format!("error: {}", printable(&self.message))
             };

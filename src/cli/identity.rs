@@ -4,12 +4,13 @@ use std::collections::hash_map::RandomState;
 use std::ffi::OsStr;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use jiff::ZonedDateTime;
 
 use super::failure::Failure;
 use super::parse;
-use crate::ops::{Actor, Signature, parse_identity};
+use crate::ops::{Actor, Signature, Timestamp, parse_identity};
 
 /// Who commits when nobody says who.
 const NOBODY: (&str, &str) = ("hubvault", "hubvault@localhost");
@@ -22,8 +23,14 @@ fn variable(name: &str) -> Option<String> {
 /// Who acts now.
 pub(super) fn actor() -> Result<Actor, Failure> {
     let (name, email) = identity("COMMITTER")?;
-    let signature =
-        Signature::new(&name, &email, parse::timestamp(&ZonedDateTime::now())).map_err(Failure::usage)?;
+    let signature = Signature::new(&name, &email, time("COMMITTER", None)?).map_err(Failure::usage)?;
+    Ok(Actor { signature, nonce: nonce() })
+}
+
+/// Somebody who only reads: a time and a nonce, and nobody's name.
+pub(super) fn reader() -> Result<Actor, Failure> {
+    let now = parse::timestamp(&ZonedDateTime::now());
+    let signature = Signature::new(NOBODY.0, NOBODY.1, now).map_err(Failure::usage)?;
     Ok(Actor { signature, nonce: nonce() })
 }
 
@@ -33,12 +40,20 @@ pub(super) fn author(author: Option<&str>, date: Option<&str>) -> Result<Signatu
         Some(text) => parse_identity(text).map_err(Failure::usage)?,
         None => identity("AUTHOR")?,
     };
+    Signature::new(&name, &email, time("AUTHOR", date)?).map_err(Failure::usage)
+}
+
+/// The date that was given, else the one of Git's environment, else now.
+fn time(role: &str, date: Option<&str>) -> Result<Timestamp, Failure> {
     let now = ZonedDateTime::now();
-    let time = match date {
-        Some(text) => parse::date(text, now.time_zone()).map_err(Failure::usage)?,
-        None => parse::timestamp(&now),
-    };
-    Signature::new(&name, &email, time).map_err(Failure::usage)
+    let name = format!("GIT_{role}_DATE");
+    match (date, variable(&name)) {
+        (Some(text), _) => parse::date(text, now.time_zone()).map_err(Failure::usage),
+        (None, Some(text)) => {
+            parse::date(&text, now.time_zone()).map_err(|error| Failure::usage(format!("{name}: {error}")))
+        }
+        (None, None) => Ok(parse::timestamp(&now)),
+    }
 }
 
 fn identity(role: &str) -> Result<(String, String), Failure> {
@@ -50,12 +65,18 @@ fn identity(role: &str) -> Result<(String, String), Failure> {
     if let (Some(name), Some(email)) = (&name, &email) {
         return Ok((name.clone(), email.clone()));
     }
-    let (git_name, git_email) = git_config();
+    let (git_name, git_email) = GIT_CONFIG.get_or_init(git_config);
     Ok((
-        name.or(git_name).unwrap_or_else(|| NOBODY.0.to_owned()),
-        email.or(git_email).or_else(|| variable("EMAIL")).unwrap_or_else(|| NOBODY.1.to_owned()),
+        name.or_else(|| git_name.clone()).unwrap_or_else(|| NOBODY.0.to_owned()),
+        email
+            .or_else(|| git_email.clone())
+            .or_else(|| variable("EMAIL"))
+            .unwrap_or_else(|| NOBODY.1.to_owned()),
     ))
 }
+
+/// Asking Git takes as long as a small commit, and author and committer both want to know.
+static GIT_CONFIG: OnceLock<(Option<String>, Option<String>)> = OnceLock::new();
 
 /// `user.name` and `user.email` as Git itself finds them; nothing when there is no Git.
 fn git_config() -> (Option<String>, Option<String>) {

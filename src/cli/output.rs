@@ -14,12 +14,39 @@ pub(super) fn stdout() -> io::BufWriter<StdoutLock<'static>> {
     io::BufWriter::with_capacity(64 << 10, io::stdout().lock())
 }
 
+/// JSON on one line in which nothing drives a terminal: the standard demands escapes only below U+0020.
+struct Tame;
+
+impl serde_json::ser::Formatter for Tame {
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
+        for piece in fragment.split_inclusive(char::is_control) {
+            let text = piece.trim_end_matches(char::is_control);
+            out.write_all(text.as_bytes())?;
+            piece[text.len()..].chars().try_for_each(|c| write!(out, "\\u{:04x}", u32::from(c)))?;
+        }
+        Ok(())
+    }
+}
+
+fn write_json(out: &mut impl Write, value: &impl Serialize) -> Result<(), Failure> {
+    Ok(value.serialize(&mut serde_json::Serializer::with_formatter(out, Tame))?)
+}
+
 /// Prints one value as JSON.
 pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {
     let mut out = stdout();
-    serde_json::to_writer(&mut out, value)?;
+    write_json(&mut out, value)?;
     writeln!(out)?;
     Ok(out.flush()?)
+}
+
+/// One value as a line of JSON.
+pub(super) fn json_line(value: &impl Serialize) -> String {
+    let mut line = Vec::new();
+    // Only what cannot be JSON fails, such as a map whose keys are no strings.
+    let written = write_json(&mut line, value);
+    debug_assert!(written.is_ok());
+    String::from_utf8(line).unwrap_or_default()
 }
 
 /// A JSON array written element by element.
@@ -36,7 +63,7 @@ impl<W: Write> JsonArray<W> {
     pub(super) fn push(&mut self, value: &impl Serialize) -> Result<(), Failure> {
         self.out.write_all(self.separator.as_bytes())?;
         self.separator = ",\n";
-        Ok(serde_json::to_writer(&mut self.out, value)?)
+        write_json(&mut self.out, value)
     }
 
     pub(super) fn finish(mut self) -> Result<(), Failure> {
@@ -98,6 +125,14 @@ mod tests {
         assert_eq!(printable("a\u{1b}[31mb"), "a\\u{1b}[31mb");
         assert_eq!(path("a\nb"), "\"a\\nb\"");
         assert_eq!(path("dir/a b.txt"), "dir/a b.txt");
+    }
+
+    #[test]
+    fn json_drives_no_terminal_and_says_the_same() {
+        let text = "a\u{1b}[31m\u{9b}\u{7f}\u{7f}b\"\\\u{fc}";
+        let line = json_line(&text);
+        assert!(!line.contains(char::is_control), "{line}");
+        assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text);
     }
 
     #[test]

@@ -27,6 +27,9 @@ use crate::snapshot::{FileReader, Mode, ObjectId, Snapshot, SnapshotError, Tree,
 const FOLDERS: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not zero");
 /// Longest name a Git tree can carry that any system here shows.
 const NAME_MAX: u32 = 255;
+/// Most entries that are summed up for `statfs`: a few nested folders that repeat each other can list more
+/// names than there are atoms, and `df` must answer.
+const MEASURED: u64 = 5_000_000;
 /// What `st_blksize` and `statfs` say.
 const BLOCK_SIZE: u32 = 4096;
 
@@ -112,9 +115,11 @@ impl SnapshotTree {
         let walked = self.snapshot.walk(self.snapshot.root().id, b"", &mut |_, entry| {
             files += 1;
             if entry.mode != Mode::Directory {
-                bytes += self.snapshot.info(entry)?.size.next_multiple_of(u64::from(BLOCK_SIZE));
+                let size = self.snapshot.info(entry)?.size;
+                let blocks = size.checked_next_multiple_of(u64::from(BLOCK_SIZE)).unwrap_or(u64::MAX);
+                bytes = bytes.saturating_add(blocks);
             }
-            Ok(true)
+            Ok(files < MEASURED)
         });
         if let Err(error) = walked {
             tracing::warn!(%error, "the size of the revision is only partly known");

@@ -70,7 +70,7 @@ pub fn describe(id: ObjectId, commit: &Commit) -> GitCommitInfo {
     GitCommitInfo {
         id,
         title: commit.title(),
-        message: commit.body(),
+        message: commit.body().trim_end().to_owned(),
         date: iso(author.time().seconds),
         authors: vec![CommitAuthor { user: author.name().into_owned(), email: author.email().into_owned() }],
         parents: commit.parents.clone(),

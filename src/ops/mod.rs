@@ -75,8 +75,10 @@ pub const DEFAULT_CACHE: usize = 64 << 20;
 impl Repository {
     /// Opens the vault in the folder `root`.
     pub fn open(root: &Path) -> Result<Self, OpsError> {
-        let media: Arc<dyn Media> = Arc::new(DiskMedia::open(root));
-        Ok(Self { root: root.canonicalize().ok(), ..Self::open_on(media)? })
+        // Absolute from the start, so that a later change of the current folder changes nothing.
+        let canonical = root.canonicalize().ok();
+        let media: Arc<dyn Media> = Arc::new(DiskMedia::open(canonical.as_deref().unwrap_or(root)));
+        Ok(Self { root: canonical, ..Self::open_on(media)? })
     }
 
     /// Opens the vault on any medium.

@@ -20,6 +20,7 @@ use crate::store::log::scan;
 use crate::store::object::Mode;
 use crate::store::object::{self, Kind};
 use crate::store::pack;
+use crate::store::path::MAX_DEPTH;
 use crate::store::vault::View;
 
 /// Most `path@revision`s that are listed for one finding; the rest are counted.
@@ -131,7 +132,7 @@ impl Check<'_> {
             self.finding(&format!("{why} ({})", index::path_of(*id)));
         }
         for index in catalog.indexes() {
-            if let Err(error) = index.check_all_blocks() {
+            if let Err(error) = index.check_all_blocks().and_then(|()| index.check_layout()) {
                 self.finding(&error);
                 continue;
             }
@@ -236,7 +237,11 @@ impl Check<'_> {
             for entry in tree.entries() {
                 let name = String::from_utf8_lossy(&entry.name);
                 let path = if path.is_empty() { name.into_owned() } else { format!("{path}/{name}") };
-                if entry.mode == Mode::Directory {
+                if entry.mode == Mode::Directory && path.matches('/').count() >= MAX_DEPTH {
+                    // A chain of a million folders is an attack on memory; nothing of ours is that deep.
+                    let start: String = path.chars().take(40).collect();
+                    self.affected(&format!("folders are nested over {MAX_DEPTH} deep"), &start, commit);
+                } else if entry.mode == Mode::Directory {
                     pending.push((entry.id, path));
                 } else if self.seen.insert(entry.id) {
                     self.file(entry.id, &path, commit);

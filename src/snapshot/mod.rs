@@ -19,6 +19,7 @@ pub use crate::store::StoreError;
 pub use crate::store::id::{ObjectId, Sha256};
 pub use crate::store::object::Commit;
 pub use crate::store::object::{Mode, Tree, TreeEntry};
+use crate::store::path::{MAX_DEPTH, PathError};
 use crate::store::pointer::Pointer;
 use crate::store::vault::View;
 
@@ -172,6 +173,11 @@ impl Snapshot {
                 return Ok(false);
             }
             if entry.mode == Mode::Directory {
+                // No commit of ours is deeper: a chain of a million folders is an attack on memory.
+                if pending.len() > MAX_DEPTH {
+                    let start = String::from_utf8_lossy(&path).chars().take(40).collect();
+                    return Err(PathError::TooDeep { start }.into());
+                }
                 let children = self.list(entry.id)?.into_iter();
                 pending.push((path, children));
             }

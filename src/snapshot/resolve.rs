@@ -7,7 +7,7 @@
 use super::error::SnapshotError;
 use crate::store::id::ObjectId;
 use crate::store::index::Stored;
-use crate::store::object::Kind;
+use crate::store::object::{Kind, Mode};
 use crate::store::refname::RefName;
 use crate::store::vault::View;
 
@@ -24,15 +24,17 @@ pub fn commit(view: &View, revision: &str) -> Result<ObjectId, SnapshotError> {
     Ok(id)
 }
 
-/// Id of the object that `revision` names: as [`commit`], and also `REVISION^{tree}`, `REVISION:PATH` and an
-/// annotated tag by its name.
+/// Id of the object that `revision` names: as [`commit`], and also `REVISION^{tree}`, `REVISION:PATH`
+/// (`:PATH` in the default branch) and an annotated tag by its name.
 pub fn object(view: &View, revision: &str) -> Result<ObjectId, SnapshotError> {
     if let Some((at, path)) = revision.split_once(':') {
-        let mut id = view.catalog.commit(commit(view, at)?)?.tree;
+        let at = if at.is_empty() { "HEAD" } else { at };
+        let (mut mode, mut id) = (Mode::Directory, view.catalog.commit(commit(view, at)?)?.tree);
         for name in path.split('/').filter(|name| !name.is_empty()) {
-            let found = view.catalog.tree(id)?.find(name.as_bytes()).map(|entry| entry.id);
+            let folder = if mode == Mode::Directory { Some(view.catalog.tree(id)?) } else { None };
+            let found = folder.as_ref().and_then(|folder| folder.find(name.as_bytes()));
             let missing = || SnapshotError::EntryNotFound { path: path.to_owned(), revision: at.to_owned() };
-            id = found.ok_or_else(missing)?;
+            (mode, id) = found.map(|entry| (entry.mode, entry.id)).ok_or_else(missing)?;
         }
         return Ok(id);
     }
@@ -59,7 +61,7 @@ enum Step {
 fn parse_steps(mut text: &str, revision: &str) -> Result<Vec<Step>, SnapshotError> {
     let mut steps = Vec::new();
     while let Some(sign) = text.chars().next() {
-        text = &text[1..];
+        text = &text[sign.len_utf8()..];
         if sign == '^'
             && let Some(rest) = text.strip_prefix("{commit}").or_else(|| text.strip_prefix("{}"))
         {

@@ -4,6 +4,7 @@
 //! that cannot be opened does not take the others down: only a lookup that finds nothing elsewhere reports it.
 //! Which refs point where is none of its business.
 
+use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,7 +14,7 @@ use super::error::StoreError;
 use super::id::{ChunkHash, IndexId, ObjectId, PackId, Sha256};
 use super::index::{BlockCache, ChunkRow, Extent, FileRow, Index, ObjectRow, PackRow, Stored};
 use super::media::{Media, ReadAt};
-use super::object::{Commit, Kind, Tag, Tree};
+use super::object::{self, Commit, Kind, Tag, Tree};
 use super::pack;
 use super::pointer::Pointer;
 
@@ -21,7 +22,7 @@ use super::pointer::Pointer;
 const OPEN_PACKS: NonZeroUsize = NonZeroUsize::new(32).expect("32 is not zero");
 
 /// Most bytes a tree, commit or tag may decode to; a bound on what a hostile index can make us allocate.
-const MAX_BODY: u32 = 1 << 30;
+pub(super) const MAX_BODY: u32 = 1 << 30;
 
 /// Live indexes and the packs they describe.
 #[derive(Debug)]
@@ -62,7 +63,8 @@ impl Catalog {
     ) -> Self {
         let mut indexes: Vec<Arc<Index>> = Vec::with_capacity(ids.len());
         let mut broken = Vec::new();
-        for &id in ids {
+        let mut seen = HashSet::new();
+        for &id in ids.iter().filter(|id| seen.insert(**id)) {
             let open = previous.and_then(|catalog| catalog.indexes.iter().find(|index| index.id() == id));
             match open
                 .map_or_else(|| Index::open(&**media, id, cache).map(Arc::new), |index| Ok(Arc::clone(index)))
@@ -148,6 +150,8 @@ impl Catalog {
             };
             let stored = index.data(offset, u64::from(stored_len))?;
             let body = (raw_len <= MAX_BODY).then(|| pack::decode(codec, stored, raw_len as usize)).flatten();
+            // Hashed again here, an id can be trusted, and no object can lead back to itself.
+            let body = body.filter(|body| object::id_of(kind, body) == id);
             let damaged = || {
                 StoreError::damaged(&super::index::path_of(index.id()), format!("object {id} is unreadable"))
             };

@@ -80,7 +80,7 @@ pub enum StoreError {
         "object id {0} already stands for other bytes (SHA-1 collision); refusing to store a second content"
     )]
     Collision(ObjectId),
-    /// A tree, commit or tag of 4 GiB or more.
+    /// A tree, commit or tag of over 1 GiB.
     #[error("object {0} is larger than this format can hold; split the folder it describes")]
     ObjectTooLarge(ObjectId),
     /// A ref is not where the transaction expected it.

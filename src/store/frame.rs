@@ -1,7 +1,7 @@
 //! The one framing of every JSON file in a vault: a header line that says kind, version, length and checksum.
 //!
 //! ```text
-//! hubvault-record 1 412 9f86d081...\n        kind, version, bytes of JSON, BLAKE3 of those bytes
+//! hubvault-record 1 412 9f86d081... 5feceb66\n    kind, version, bytes of JSON, BLAKE3 of those, check of this line
 //! {"seq":12,...}\n
 //! ```
 //!
@@ -20,6 +20,9 @@ pub const MAX_JSON: usize = 256 << 20;
 
 const VERSION: u32 = 1;
 
+/// Longer than any header line.
+const MAX_HEADER: usize = 200;
+
 /// Why a file is not a good frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FrameError {
@@ -36,15 +39,16 @@ pub fn encode<T: Serialize>(kind: &str, value: &T) -> (Vec<u8>, Checksum) {
     let json =
         serde_json::to_string(value).expect("vault models have string keys and no failing serialisers");
     let checksum = checksum(json.as_bytes());
-    let file = format!("hubvault-{kind} {VERSION} {} {checksum}\n{json}\n", json.len());
+    let header = format!("hubvault-{kind} {VERSION} {} {checksum}", json.len());
+    let file = format!("{header} {}\n{json}\n", header_check(&header));
     (file.into_bytes(), checksum)
 }
 
 /// Decodes a file of `kind`.
 pub fn decode<T: DeserializeOwned>(kind: &str, file: &[u8]) -> Result<(T, Checksum), FrameError> {
-    let torn_or = |detail| if looks_torn(file) { FrameError::Torn } else { FrameError::Damaged(detail) };
-    let Some(end) = file.iter().take(200).position(|&byte| byte == b'\n') else {
-        return Err(if file.len() < 100 {
+    let torn_or = |detail| if ends_in_zeros(file) { FrameError::Torn } else { FrameError::Damaged(detail) };
+    let Some(end) = file.iter().take(MAX_HEADER).position(|&byte| byte == b'\n') else {
+        return Err(if is_part_of_header(file) {
             FrameError::Torn
         } else {
             torn_or("its header line is not readable")
@@ -56,11 +60,23 @@ pub fn decode<T: DeserializeOwned>(kind: &str, file: &[u8]) -> Result<(T, Checks
         return Err(FrameError::Version(version));
     }
     let body = &file[end + 1..];
+    if version == 0 {
+        return Err(FrameError::Damaged("its header line is not readable"));
+    }
     if body.len() < length.saturating_add(1) {
-        return Err(FrameError::Torn);
+        // A whole body under a header that promises more: the header was changed, nothing is missing.
+        let whole = body.split_last().is_some_and(|(&end, json)| end == b'\n' && checksum(json) == expected);
+        return Err(if whole {
+            FrameError::Damaged("its header says another length")
+        } else {
+            FrameError::Torn
+        });
     }
     let (json, rest) = body.split_at(length);
     let found = checksum(json);
+    if found == expected && rest.starts_with(b"\n") && rest.len() > 1 {
+        return Err(FrameError::Damaged("something follows its end"));
+    }
     if found != expected || rest != b"\n" {
         return Err(torn_or("its bytes do not match their checksum"));
     }
@@ -70,7 +86,11 @@ pub fn decode<T: DeserializeOwned>(kind: &str, file: &[u8]) -> Result<(T, Checks
 }
 
 fn parse_header(kind: &str, line: &[u8]) -> Option<(u32, usize, Checksum)> {
-    let mut words = std::str::from_utf8(line).ok()?.split(' ');
+    let (header, check) = std::str::from_utf8(line).ok()?.rsplit_once(' ')?;
+    if check != header_check(header) {
+        return None;
+    }
+    let mut words = header.split(' ');
     let named = words.next()?.strip_prefix("hubvault-")? == kind;
     let version = words.next()?.parse().ok()?;
     let length = words.next()?.parse().ok().filter(|&length| length <= MAX_JSON)?;
@@ -78,7 +98,17 @@ fn parse_header(kind: &str, line: &[u8]) -> Option<(u32, usize, Checksum)> {
     (named && words.next().is_none()).then_some((version, length, checksum))
 }
 
-fn looks_torn(file: &[u8]) -> bool {
+/// Guards the length: only a length that is certain can tell a file cut short from a changed one.
+fn header_check(header: &str) -> String {
+    checksum(header.as_bytes()).to_string()[..8].to_owned()
+}
+
+/// Whether a header line that was cut short could look like this.
+fn is_part_of_header(file: &[u8]) -> bool {
+    file.len() < MAX_HEADER && file.iter().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b' ' | b'-'))
+}
+
+fn ends_in_zeros(file: &[u8]) -> bool {
     file.last().is_none_or(|&byte| byte == 0)
 }
 
@@ -98,6 +128,17 @@ mod tests {
     fn round_trips() {
         let (file, sum) = encode("record", &vec!["a", "b"]);
         assert_eq!(decode::<Vec<String>>("record", &file), Ok((vec!["a".into(), "b".into()], sum)));
+    }
+
+    #[test]
+    fn a_changed_header_does_not_pass_for_an_unfinished_write() {
+        let text = String::from_utf8(sample()).unwrap();
+        for (from, to) in [(" 9 ", " 8 "), (" 9 ", " 19 "), (" 1 9 ", " 0 9 "), ("]\n", "]\n\0\0")] {
+            assert!(text.contains(from), "{text}");
+            let changed = text.replacen(from, to, 1);
+            let found = decode::<Vec<String>>("record", changed.as_bytes());
+            assert!(matches!(found, Err(FrameError::Damaged(_))), "{from:?} to {to:?}: {found:?}");
+        }
     }
 
     #[test]
@@ -123,7 +164,8 @@ mod tests {
             for bits in [0xff, 0x01, 0x80] {
                 let mut bad = file.clone();
                 bad[at] ^= bits;
-                assert!(decode::<Vec<String>>("record", &bad).is_err(), "byte {at} ^ {bits:#x}");
+                let found = decode::<Vec<String>>("record", &bad);
+                assert!(matches!(found, Err(FrameError::Damaged(_))), "byte {at} ^ {bits:#x}: {found:?}");
             }
         }
     }
@@ -131,7 +173,9 @@ mod tests {
     #[test]
     fn another_kind_or_a_later_version_is_refused() {
         assert!(decode::<Vec<String>>("checkpoint", &sample()).is_err());
-        let later = String::from_utf8(sample()).unwrap().replacen(" 1 ", " 2 ", 1);
+        let json = "[]";
+        let header = format!("hubvault-record 2 {} {}", json.len(), checksum(json.as_bytes()));
+        let later = format!("{header} {}\n{json}\n", header_check(&header));
         assert_eq!(decode::<Vec<String>>("record", later.as_bytes()), Err(FrameError::Version(2)));
     }
 }

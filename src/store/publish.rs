@@ -216,11 +216,9 @@ impl Transaction<'_> {
         let kept = std::mem::take(&mut self.published);
         match put(media, &tmp, &path, &bytes) {
             Ok(()) => {}
+            // A network filesystem may carry the move out and lose the answer: then the bytes are ours.
+            Err(_) if read_file(media, &path).is_ok_and(|found| found == bytes) => {}
             Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
-                // A network filesystem may carry the move out and lose the answer: then the bytes are ours.
-                if read_file(media, &path).is_ok_and(|found| found == bytes) {
-                    return Ok(checksum);
-                }
                 self.published = kept;
                 self.lock = None;
                 return Err(StoreError::Overtaken(record.seq));
@@ -288,7 +286,8 @@ fn peers(live: &[Arc<Index>], own: u64) -> (Vec<Arc<Index>>, Vec<IndexId>) {
             break;
         }
         // A damaged index stays as it is: what can still be read of it must not be lost in a merge.
-        chosen.extend(peers.into_iter().filter(|index| index.check_all_blocks().is_ok()));
+        let sound = |index: &Arc<Index>| index.check_all_blocks().and_then(|()| index.check_layout()).is_ok();
+        chosen.extend(peers.into_iter().filter(sound));
         size = total;
     }
     let retired = chosen.iter().map(|index| index.id()).collect();

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::catalog::MAX_BODY;
 use super::error::StoreError;
 use super::id::{ChunkHash, ObjectId, PackId, Sha256};
 use super::index::write::Added;
@@ -138,7 +139,8 @@ impl Transaction<'_> {
         }
         let packed = zstd::bulk::compress(body, 3).ok().filter(|packed| packed.len() < body.len());
         let (codec, bytes) = packed.map_or((Codec::Raw, body.to_vec()), |packed| (Codec::Zstd, packed));
-        let raw_len = u32::try_from(body.len()).map_err(|_| StoreError::ObjectTooLarge(id))?;
+        let raw_len = u32::try_from(body.len()).ok().filter(|&len| len <= MAX_BODY);
+        let raw_len = raw_len.ok_or(StoreError::ObjectTooLarge(id))?;
         self.builder.add_body(id, kind, codec, raw_len, bytes);
         Ok(id)
     }

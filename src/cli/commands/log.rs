@@ -34,6 +34,19 @@ pub(super) fn run(cli: &Cli, args: &LogArgs) -> Result<(), Failure> {
     Ok(out.flush()?)
 }
 
+/// A line with its tabs as spaces, in columns of eight: what follows is indented, as in Git.
+fn without_tabs(line: &str) -> String {
+    let mut text = String::with_capacity(line.len());
+    for (number, piece) in line.split('\t').enumerate() {
+        if number > 0 {
+            let column = text.chars().count();
+            text.extend(std::iter::repeat_n(' ', 8 - column % 8));
+        }
+        text.push_str(piece);
+    }
+    text
+}
+
 /// A commit as `git log` shows it.
 fn block(out: &mut impl Write, id: ObjectId, commit: &Commit) -> Result<(), Failure> {
     writeln!(out, "commit {id}")?;
@@ -45,7 +58,7 @@ fn block(out: &mut impl Write, id: ObjectId, commit: &Commit) -> Result<(), Fail
     writeln!(out, "Author: {} <{}>", printable(&author.name()), printable(&author.email()))?;
     writeln!(out, "Date:   {}\n", time(author.time()))?;
     for line in String::from_utf8_lossy(&commit.message).trim_end().lines() {
-        writeln!(out, "    {}", printable(line))?;
+        writeln!(out, "    {}", printable(&without_tabs(line)))?;
     }
     Ok(())
 }

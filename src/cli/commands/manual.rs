@@ -1,6 +1,7 @@
 //! `hv completions` and `hv man`: made from the grammar.
 
 use std::fs;
+use std::path::Path;
 
 use super::say;
 use crate::cli::args::{CompletionsArgs, ManArgs};
@@ -16,14 +17,18 @@ pub(super) fn completions(args: &CompletionsArgs) -> Result<(), Failure> {
 }
 
 pub(super) fn pages(args: &ManArgs) -> Result<(), Failure> {
-    fs::create_dir_all(&args.dir)?;
+    let at = |path: &Path| {
+        let path = path.display().to_string();
+        move |error| Failure::new("io", format!("cannot write `{path}`: {error}"))
+    };
+    fs::create_dir_all(&args.dir).map_err(at(&args.dir))?;
     let top = reference::command();
     let commands = top.get_subcommands().map(|sub| (format!("hv-{}", sub.get_name()), sub.clone()));
     for (name, command) in [("hv".to_owned(), top.clone())].into_iter().chain(commands) {
         let mut page = Vec::new();
         clap_mangen::Man::new(command.display_name(&name).name(leak(&name))).render(&mut page)?;
         let path = args.dir.join(format!("{name}.1"));
-        fs::write(&path, page)?;
+        fs::write(&path, page).map_err(at(&path))?;
         say(&path.display().to_string())?;
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -61,8 +61,8 @@ fn start(
         Some(revision) => revision.to_owned(),
         None => repository.default_branch()?,
     };
-    let purpose = format!("mount {}", mountpoint.display());
-    let lease = repository.lease(&snapshot, &identity::actor()?, &purpose, std::process::id())?;
+    let purpose = format!("mount {}", absolute(mountpoint)?.display());
+    let lease = repository.lease(&snapshot, &identity::reader()?, &purpose, std::process::id())?;
     let vault = repository.root().unwrap_or(&args.vault).display().to_string();
     let mut options = MountOptions::new(format!("{vault}@{shown}"));
     options.allow_other = args.allow_other;
@@ -98,7 +98,9 @@ fn launch(args: &MountArgs) -> Result<Value, Failure> {
     if let Some(revision) = &args.revision {
         command.arg("--revision").arg(revision);
     }
-    command.arg("--").arg(&args.vault).arg(&args.target);
+    // The server lives in no folder of the user's: that one could not be unmounted, or removed, while it serves.
+    command.current_dir("/");
+    command.arg("--").arg(absolute(&args.vault)?).arg(absolute(Path::new(&args.target))?);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log_file());
     let mut child = command.spawn()?;
     let mut line = String::new();
@@ -126,6 +128,8 @@ fn serve_in_background(args: &MountArgs, mountpoint: &Path, revision: Option<&st
     let mut out = std::io::stdout();
     writeln!(out, "{answer}").and_then(|()| out.flush())?;
     let (mounted, _, _lease) = started?;
+    // Not to keep busy whatever folder it was started from.
+    std::env::set_current_dir(Path::new("/"))?;
     wait(mounted)
 }
 

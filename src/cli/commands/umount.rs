@@ -1,5 +1,7 @@
 //! `hv umount` and `hv mounts`
 
+use std::path::Path;
+
 use hubvault_platform::{UnmountMode, table};
 use serde_json::{Value, json};
 
@@ -19,7 +21,7 @@ pub(super) fn list(cli: &Cli) -> Result<(), Failure> {
     if cli.json {
         let describe = |mount: &table::MountEntry| -> Value {
             let source = mount.source.to_string_lossy();
-            let (vault, revision) = source.rsplit_once('@').unwrap_or((&source, ""));
+            let (vault, revision) = vault_and_revision(&source);
             json!({ "mountpoint": mount.mountpoint, "vault": vault, "revision": revision })
         };
         return output::json(&mounts.iter().map(describe).collect::<Vec<_>>());
@@ -27,4 +29,11 @@ pub(super) fn list(cli: &Cli) -> Result<(), Failure> {
     mounts.iter().try_for_each(|mount| {
         say(&format!("{} on {}", mount.source.to_string_lossy(), mount.mountpoint.display()))
     })
+}
+
+/// The two sides of the `@` in a mount's source. Both may have more of them; the vault is a folder.
+fn vault_and_revision(source: &str) -> (&str, &str) {
+    let mut splits = source.rmatch_indices('@').map(|(at, _)| (&source[..at], &source[at + 1..]));
+    let fallback = source.rsplit_once('@').unwrap_or((source, ""));
+    splits.find(|(vault, _)| Path::new(vault).is_dir()).unwrap_or(fallback)
 }

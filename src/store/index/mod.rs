@@ -13,6 +13,7 @@
 //! `data` holds content too small for a pack of its own and the bodies of trees, commits and tags, so that a
 //! tiny transaction is one file. [`format`] is the bytes, [`write`] builds, [`read`] answers.
 
+mod check;
 pub mod format;
 pub mod read;
 pub mod write;

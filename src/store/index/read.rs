@@ -43,6 +43,9 @@ impl BlockCache {
     }
 }
 
+/// Most rows of one prefix that are looked at for a chunk.
+const SAME_PREFIX: usize = 64;
+
 /// An open index.
 #[derive(Debug)]
 pub struct Index {
@@ -135,6 +138,11 @@ impl Index {
 
     fn section(&self, table: Table) -> (u64, u64) {
         self.trailer.sections[table as usize]
+    }
+
+    /// Length of a section in bytes.
+    pub(super) fn section_len(&self, table: Table) -> u64 {
+        self.section(table).1
     }
 
     /// How many rows a table has.
@@ -263,7 +271,8 @@ impl Index {
     pub fn chunk(&self, hash: ChunkHash) -> Result<Option<(PackRow, ChunkRow)>, StoreError> {
         let prefix = LookupRow::prefix_of(hash);
         let first = self.lower_bound::<LookupRow>(&prefix.to_be_bytes())?;
-        for at in first..self.count::<LookupRow>() {
+        // Eight bytes of a hash in common is one chunk twice; a table full of one prefix is an attack on time.
+        for at in (first..self.count::<LookupRow>()).take(SAME_PREFIX) {
             let lookup: LookupRow = self.row(at)?;
             if lookup.prefix != prefix {
                 break;

@@ -165,7 +165,11 @@ impl IndexBuilder {
     }
 
     /// Takes over everything an existing index says, so that it can be retired.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] for one whose rows make no sense together; part of it may have been taken over.
     pub fn absorb(&mut self, index: &Index) -> Result<(), StoreError> {
+        index.check_layout()?;
         let mut base = 0;
         for pack in index.rows::<PackRow>() {
             let pack = pack?;
@@ -190,7 +194,10 @@ impl IndexBuilder {
             let file = file?;
             let mut extents = index.extents(&file)?;
             for extent in extents.iter_mut().filter(|extent| extent.pack == PackId::HERE) {
-                extent.start += base;
+                let start = extent.start.checked_add(base).filter(|at| at.checked_add(extent.len).is_some());
+                extent.start = start.ok_or_else(|| {
+                    StoreError::damaged(&super::path_of(index.id()), "an extent is beyond all bounds")
+                })?;
             }
             self.files.entry(file.sha256).or_insert(FileDraft { size: file.size, extents });
         }

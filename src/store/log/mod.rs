@@ -18,6 +18,10 @@ pub const BUCKET: u64 = 1000;
 /// A checkpoint is written after every so many transactions.
 pub const CHECKPOINT_EVERY: u64 = 64;
 
+/// Transaction numbers stay below this: a file that claims a higher one is a stranger's, and arithmetic on
+/// numbers cannot overflow.
+pub const MAX_SEQ: u64 = 1 << 48;
+
 /// The folder of transaction `seq`.
 pub fn bucket_path(seq: u64) -> String {
     format!("log/{:06}", seq / BUCKET)

@@ -45,15 +45,21 @@ impl DiskMedia {
     fn resolve(&self, path: &str) -> io::Result<PathBuf> {
         check_path(path)?;
         let mut full = self.root.clone();
-        let mut names = path.split('/').filter(|name| !name.is_empty()).peekable();
-        while let Some(name) = names.next() {
-            full.push(name);
-            if names.peek().is_some() && fs::symlink_metadata(&full).is_ok_and(|found| !found.is_dir()) {
-                return Err(io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    format!("`{path}` leads through `{name}`, which is not a folder"),
-                ));
+        for name in path.split('/').filter(|name| !name.is_empty()) {
+            // The root is the user's to choose and may be a link; a folder inside may not lead out of it.
+            if full != self.root {
+                refuse_link(&full, path)?;
             }
+            full.push(name);
+        }
+        Ok(full)
+    }
+
+    /// As [`Self::resolve`], for calls that go through the last name as well.
+    fn resolve_folder(&self, path: &str) -> io::Result<PathBuf> {
+        let full = self.resolve(path)?;
+        if !path.is_empty() {
+            refuse_link(&full, path)?;
         }
         Ok(full)
     }
@@ -73,6 +79,15 @@ pub(super) fn check_path(path: &str) -> io::Result<()> {
 
 fn bad_path(path: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, format!("`{path}` is no path of a file in a vault"))
+}
+
+fn refuse_link(folder: &Path, path: &str) -> io::Result<()> {
+    if fs::symlink_metadata(folder).is_ok_and(|metadata| metadata.is_symlink()) {
+        let name = folder.file_name().unwrap_or_default().display();
+        let detail = format!("`{name}` on the way to `{path}` is a link, and a vault has none");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, detail));
+    }
+    Ok(())
 }
 
 /// The refusal of anything that is not a regular file.
@@ -112,6 +127,11 @@ impl Media for DiskMedia {
 
     fn create_dir(&self, path: &str) -> io::Result<()> {
         let full = self.resolve(path)?;
+        if path.is_empty()
+            && let Some(parent) = full.parent()
+        {
+            fs::create_dir_all(parent)?;
+        }
         let Err(error) = system::create_dir(&full) else { return Ok(()) };
         // The root is the user's to choose and may be a link; a folder inside may not.
         let found = if path.is_empty() { fs::metadata(&full) } else { fs::symlink_metadata(&full) };
@@ -120,7 +140,7 @@ impl Media for DiskMedia {
     }
 
     fn sync_dir(&self, path: &str) -> io::Result<()> {
-        system::sync_dir(&self.resolve(path)?)
+        system::sync_dir(&self.resolve_folder(path)?)
     }
 
     fn list(&self, path: &str) -> io::Result<Vec<String>> {
@@ -129,7 +149,7 @@ impl Media for DiskMedia {
                 io::Error::new(io::ErrorKind::InvalidData, format!("{} is not UTF-8", name.display()))
             })
         };
-        fs::read_dir(self.resolve(path)?)?.map(name).collect()
+        fs::read_dir(self.resolve_folder(path)?)?.map(name).collect()
     }
 
     fn len(&self, path: &str) -> io::Result<Option<u64>> {

@@ -142,12 +142,14 @@ impl MemoryMedia {
     }
 
     /// A copy of its own in which nothing is pending: as if everything had been synced and all went home.
+    #[must_use]
     pub fn settled(&self) -> Self {
         Self::with(Tree::from_image(&self.state().tree.image()))
     }
 
     /// A copy of its own as the next process finds it after this one was killed: everything a reader saw is
     /// there, what was not synced still is not, and no lock is held.
+    #[must_use]
     pub fn after_kill(&self) -> Self {
         Self::with(self.state().tree.clone())
     }

@@ -1,0 +1,120 @@
+//! Local files as only Unix has them: modes, symlinks, sockets, pipes, devices, names that are not UTF-8.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::net::UnixListener;
+
+use super::{Desk, Run};
+
+fn modes(desk: &Desk) -> Vec<(String, String)> {
+    let listed = desk.on(["ls-tree", "-r", "--json"]).json();
+    let text = |item: &serde_json::Value, key: &str| item[key].as_str().unwrap().to_owned();
+    listed.as_array().unwrap().iter().map(|item| (text(item, "path"), text(item, "mode"))).collect()
+}
+
+fn set_mode(desk: &Desk, name: &str, mode: u32) {
+    fs::set_permissions(desk.path(name), fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn the_executable_bit_is_kept_and_can_change_alone() {
+    let desk = Desk::new();
+    for (name, mode) in [("d/plain", 0o600), ("d/owner", 0o700), ("d/all", 0o755), ("d/group", 0o670)] {
+        desk.write(name, "same");
+        set_mode(&desk, name, mode);
+    }
+    desk.commit(["d"]);
+    let wanted = [("d/all", "100755"), ("d/group", "100644"), ("d/owner", "100755"), ("d/plain", "100644")];
+    assert_eq!(modes(&desk), wanted.map(|(path, mode)| (path.to_owned(), mode.to_owned())));
+    set_mode(&desk, "d/plain", 0o755);
+    desk.commit(["d/plain"]);
+    assert_eq!(modes(&desk).last().unwrap(), &("plain".to_owned(), "100755".to_owned()));
+}
+
+#[test]
+fn symlinks_are_kept_as_they_are_wherever_they_lead() {
+    let desk = Desk::new();
+    desk.write("d/sub/f", "1");
+    symlink("sub/f", desk.path("d/file")).unwrap();
+    symlink("sub", desk.path("d/folder")).unwrap();
+    symlink("no/where at all", desk.path("d/dangling")).unwrap();
+    symlink("/etc/hostname", desk.path("d/absolute")).unwrap();
+    symlink(".", desk.path("d/sub/self")).unwrap();
+    desk.commit(["d"]);
+    let links: Vec<String> =
+        modes(&desk).into_iter().filter(|(_, mode)| mode == "120000").map(|(path, _)| path).collect();
+    assert_eq!(links, ["d/absolute", "d/dangling", "d/file", "d/folder", "d/sub/self"]);
+    assert_eq!(desk.content(":d/dangling"), b"no/where at all");
+    // Given by name a link is a link, also to a folder; as the root it is the folder.
+    desk.commit(["--add", "link=d/folder", "d/dangling"]);
+    assert_eq!(desk.content(":link"), b"sub");
+    assert_eq!(desk.content(":dangling"), b"no/where at all");
+    desk.commit(["--add", ".=d/folder", "--delete", "link"]);
+    assert_eq!(desk.content(":f"), b"1");
+}
+
+#[test]
+fn what_is_no_file_is_refused_by_its_path() {
+    let desk = Desk::new();
+    desk.write("d/f", "1");
+    let socket = UnixListener::bind(desk.path("d/socket")).unwrap();
+    desk.refused(["d"], 1, &["d/socket", "cannot be committed"]);
+    desk.refused(["d/socket"], 1, &["d/socket", "cannot be committed"]);
+    drop(socket);
+    fs::remove_file(desk.path("d/socket")).unwrap();
+    assert!(desk.command("mkfifo").arg("d/pipe").status().unwrap().success());
+    desk.refused(["d"], 1, &["d/pipe", "pipe"]);
+    fs::remove_file(desk.path("d/pipe")).unwrap();
+    desk.refused(["--add", "null=/dev/null"], 1, &["/dev/null", "device"]);
+    desk.commit(["d"]);
+}
+
+#[test]
+fn names_and_targets_that_are_not_utf8_are_refused() {
+    let desk = Desk::new();
+    let odd = OsStr::from_bytes(b"caf\xe9");
+    desk.write("d/f", "1");
+    fs::write(desk.path("d").join(odd), "1").unwrap();
+    desk.refused(["d"], 1, &["d/caf", "not UTF-8", "rename"]);
+    let local = desk.path("d").join(odd);
+    desk.refused([local.as_os_str()], 2, &["caf", "--add"]);
+    fs::rename(local, desk.path("d/cafe")).unwrap();
+    symlink(odd, desk.path("d/link")).unwrap();
+    desk.refused(["d"], 1, &["d/link", "not UTF-8"]);
+}
+
+#[test]
+fn what_may_not_be_read_is_named() {
+    let desk = Desk::new();
+    desk.write("d/open", "1");
+    desk.write("d/closed", "1");
+    desk.write("e/closed/f", "1");
+    set_mode(&desk, "d/closed", 0);
+    set_mode(&desk, "e/closed", 0);
+    let commit = |what: &str| -> Run {
+        let Some(mut command) = as_nobody(&desk) else { return desk.on(["commit", "-m", "x", what]) };
+        command.args(["-C", "vault", "commit", "-m", "x", what]).output().unwrap().into()
+    };
+    for what in ["d", "e"] {
+        commit(what).fails(1, &[&format!("cannot read `{what}/closed"), "ermission denied"]);
+    }
+    assert_eq!(desk.on(["log", "--oneline"]).text().lines().count(), 1);
+    set_mode(&desk, "e/closed", 0o755);
+}
+
+/// The program run by a user without rights; `None` when the tests are run by one.
+fn as_nobody(desk: &Desk) -> Option<std::process::Command> {
+    if !rustix::process::geteuid().is_root() {
+        return None;
+    }
+    let program = desk.path("hv");
+    fs::copy(super::HV, &program).unwrap();
+    for args in [&["755", "hv", "."][..], &["-R", "777", "vault"]] {
+        assert!(desk.command("chmod").args(args).status().unwrap().success());
+    }
+    let mut command = desk.command("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(program);
+    Some(command)
+}

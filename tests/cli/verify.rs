@@ -1,0 +1,61 @@
+//! `hv verify`: what it says of a healthy vault and of a damaged one.
+
+use std::fs;
+use std::path::Path;
+
+use super::{Desk, entries};
+
+#[test]
+fn a_healthy_vault() {
+    let desk = Desk::new();
+    desk.commit_file("f", vec![3; 3 << 20]);
+    let quick = desk.on(["verify"]).ok();
+    assert!(quick.out.starts_with("Quick verification OK\nChecked refs: refs/heads/main\n"), "{}", quick.out);
+    assert!(quick.err.is_empty());
+    assert!(desk.on(["verify", "--full"]).ok().out.starts_with("Full verification OK\n"));
+    let told = desk.on(["verify", "--full", "--json"]).json();
+    assert_eq!(
+        (&told["ok"], &told["commits"], &told["findings"]),
+        (&true.into(), &2.into(), &serde_json::json!([]))
+    );
+}
+
+#[test]
+fn damage_is_named_with_what_it_affects_and_the_rest_stays_readable() {
+    let desk = Desk::new();
+    let noise: Vec<u8> = (0..400_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    desk.commit_file("broken.bin", &noise);
+    desk.commit_file("whole.txt", "fine");
+    let packs = desk.path("vault/packs");
+    let pack = entries(&packs)
+        .into_iter()
+        .find(|name| Path::new(name).extension().is_some_and(|end| end == "pack"))
+        .expect("a pack of its own");
+    let path = packs.join(&pack);
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let run = desk.on(["verify", "--full"]);
+    assert_eq!(run.code, Some(5), "{run:#?}");
+    for words in ["Full verification failed", "damaged: ", pack.as_str(), "affects broken.bin@"] {
+        assert!(run.out.contains(words), "{words}: {run:#?}");
+    }
+    assert!(!run.out.contains("whole.txt"), "{run:#?}");
+    let told = desk.on(["verify", "--full", "--json"]);
+    assert_eq!(told.code, Some(5));
+    let told: serde_json::Value = serde_json::from_str(&told.out).unwrap();
+    assert_eq!(told["ok"], false);
+    let cat = desk.on(["cat", ":broken.bin"]);
+    assert_eq!(cat.code, Some(5), "{}", cat.err);
+    assert!(
+        cat.err.contains("broken.bin") && cat.err.contains(&pack) && cat.err.contains("hv verify"),
+        "{}",
+        cat.err
+    );
+    assert!(noise.starts_with(&cat.bytes), "wrong bytes were written");
+    assert_eq!(desk.content(":whole.txt"), b"fine");
+    fs::remove_file(&path).unwrap();
+    // Nothing was built on the last transaction but the one before it has lost what it brought.
+    desk.on(["verify"]).fails(5, &[&pack, "missing"]);
+}

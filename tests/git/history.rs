@@ -1,0 +1,172 @@
+//! Whole histories: random commits on two branches, beside a model made of maps; then every object of the vault is
+//! given to real git, which must compute the same ids, accept the repository, and list what the model holds.
+//!
+//! Prevents a tree or commit that is right on its own and wrong in a history: an empty folder left behind, a file
+//! that should have gone, an order of parents. Knows the public API; must not look into packs or indexes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use hubvault::Repository;
+use hubvault::ops::{
+    Actor, AddSource, CommitOperation, CommitOptions, InitOptions, ObjectId, RepoPath, Signature, Timestamp,
+};
+use hubvault::snapshot::Mode;
+use hubvault::store::media::memory::MemoryMedia;
+use hubvault::store::object::Kind;
+use proptest::prelude::*;
+
+use super::Git;
+
+/// What a branch holds, by path.
+type Model = BTreeMap<String, Vec<u8>>;
+
+/// A change, with paths as numbers into a few names, so that changes meet each other.
+#[derive(Debug, Clone)]
+enum Change {
+    Add(usize, Vec<u8>),
+    Delete(usize),
+    Copy(usize, usize),
+}
+
+const PATHS: [&str; 10] =
+    ["a", "b.txt", "d/a", "d/b", "d/e/f", "d/e/g", "dx/a", "d-x/a", "größe/ü", "z/y/x/w/v"];
+
+fn change() -> impl Strategy<Value = Change> {
+    let content = prop::collection::vec(any::<u8>(), 0..40);
+    prop_oneof![
+        3 => (0..PATHS.len(), content).prop_map(|(at, content)| Change::Add(at, content)),
+        1 => (0..PATHS.len()).prop_map(Change::Delete),
+        1 => (0..PATHS.len(), 0..PATHS.len()).prop_map(|(from, to)| Change::Copy(from, to)),
+    ]
+}
+
+impl Change {
+    fn operation(&self) -> CommitOperation {
+        let path = |at: usize| RepoPath::new(PATHS[at]).unwrap();
+        match self {
+            Self::Add(at, bytes) => CommitOperation::Add {
+                path_in_repo: Some(path(*at)),
+                source: AddSource::Bytes(bytes.clone()),
+            },
+            Self::Delete(at) => CommitOperation::Delete { path_in_repo: path(*at) },
+            Self::Copy(from, to) => CommitOperation::Copy { source: path(*from), path_in_repo: path(*to) },
+        }
+    }
+
+    /// Whether it can be applied, and if so the model after it.
+    fn apply(&self, model: &mut Model) -> bool {
+        let name = |at: usize| PATHS[at].to_owned();
+        match self {
+            Self::Add(at, bytes) => drop(model.insert(name(*at), bytes.clone())),
+            Self::Delete(at) => return model.remove(PATHS[*at]).is_some(),
+            Self::Copy(from, to) => match model.get(PATHS[*from]).cloned() {
+                Some(bytes) => drop(model.insert(name(*to), bytes)),
+                None => return false,
+            },
+        }
+        true
+    }
+}
+
+fn actor(step: usize) -> Actor {
+    let time = Timestamp { seconds: 1_700_000_000 + i64::try_from(step).unwrap() * 60, offset_minutes: 60 };
+    let mut nonce = [0; 16];
+    nonce[..8].copy_from_slice(&(step as u64 + 1).to_le_bytes());
+    Actor { signature: Signature::new("A U Thor", "author@example.org", time).unwrap(), nonce }
+}
+
+/// A vault with the history, and what each branch should hold.
+fn build(commits: &[(bool, Vec<Change>)]) -> (Repository, [Model; 2]) {
+    let media = Arc::new(MemoryMedia::new());
+    let (repository, _) = Repository::init_on(media, &InitOptions::default(), &actor(0)).unwrap();
+    repository.create_branch("side", None, false, &actor(1)).unwrap();
+    let mut models = [Model::new(), Model::new()];
+    for (step, (side, changes)) in (2..).zip(commits) {
+        let mut after = models[usize::from(*side)].clone();
+        let fits = changes.iter().all(|change| change.apply(&mut after));
+        let options = CommitOptions {
+            message: format!("step {step}"),
+            revision: Some(if *side { "side" } else { "main" }.to_owned()),
+            ..CommitOptions::default()
+        };
+        let operations: Vec<_> = changes.iter().map(Change::operation).collect();
+        let outcome = repository.create_commit(&operations, &options, &actor(step), &mut |_| ());
+        assert_eq!(outcome.is_ok(), fits, "{changes:?}: {outcome:?}");
+        if fits {
+            assert_eq!(outcome.unwrap().committed, after != models[usize::from(*side)]);
+            models[usize::from(*side)] = after;
+        }
+    }
+    (repository, models)
+}
+
+/// Gives git every object below a tree.
+fn export_tree(git: &Git, repository: &Repository, id: ObjectId, done: &mut BTreeSet<ObjectId>) {
+    if !done.insert(id) {
+        return;
+    }
+    let snapshot = repository.snapshot(None).unwrap();
+    let tree = snapshot.tree(id).unwrap();
+    for entry in tree.entries() {
+        if entry.mode == Mode::Directory {
+            export_tree(git, repository, entry.id, done);
+        } else if done.insert(entry.id) {
+            let file = snapshot.open_file(entry, "").unwrap();
+            let mut content = vec![0; usize::try_from(file.size()).unwrap()];
+            assert_eq!(file.read_at(0, &mut content).unwrap(), content.len());
+            give(git, "blob", &content, entry.id);
+        }
+    }
+    give(git, "tree", &tree.encode(), id);
+}
+
+fn give(git: &Git, kind: &str, body: &[u8], id: ObjectId) {
+    assert_eq!(git.text(&["hash-object", "-w", "-t", kind, "--stdin"], body), id.to_string());
+}
+
+fn export(git: &Git, repository: &Repository) {
+    let view = repository.vault().view();
+    let mut done = BTreeSet::new();
+    for branch in ["main", "side"] {
+        let commits: Vec<_> = repository.history(Some(branch)).unwrap().map(Result::unwrap).collect();
+        for (id, commit) in commits.iter().rev() {
+            export_tree(git, repository, commit.tree, &mut done);
+            if done.insert(*id) {
+                assert_eq!(view.catalog.body(*id).unwrap(), (Kind::Commit, commit.encode()));
+                give(git, "commit", &commit.encode(), *id);
+            }
+        }
+        git.ok(&["update-ref", &format!("refs/heads/{branch}"), &commits[0].0.to_string()], b"");
+        let ours: Vec<String> = commits.iter().map(|(id, _)| id.to_string()).collect();
+        assert_eq!(git.text(&["rev-list", branch], b""), ours.join("\n"));
+    }
+}
+
+fn check_listing(git: &Git, branch: &str, model: &Model) {
+    let listed = git.text(&["ls-tree", "-r", "-z", "--name-only", branch], b"");
+    let listed: BTreeSet<&str> = listed.split('\0').filter(|name| !name.is_empty()).collect();
+    assert_eq!(listed, model.keys().map(String::as_str).collect());
+    for (path, content) in model {
+        assert_eq!(&git.ok(&["cat-file", "blob", &format!("{branch}:{path}")], b""), content, "{path}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 6, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_history_exported_object_by_object_is_gits(
+        commits in prop::collection::vec((any::<bool>(), prop::collection::vec(change(), 1..5)), 1..12)
+    ) {
+        let (repository, models) = build(&commits);
+        let git = Git::new();
+        export(&git, &repository);
+        git.ok(&["fsck", "--strict", "--full"], b"");
+        for (branch, model) in ["main", "side"].iter().zip(&models) {
+            check_listing(&git, branch, model);
+        }
+        let report = repository.verify(true, &mut |_| ()).unwrap();
+        prop_assert!(report.ok && report.warnings.is_empty(), "{report:?}");
+    }
+}

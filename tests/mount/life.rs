@@ -1,0 +1,145 @@
+//! From `hv mount` to `hv umount`: who keeps a mount busy, what ends it, and what the vault knows of it.
+
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Stdio;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::kernel::{Guard, Mount, can_mount, foreground, is_running, until};
+use super::{desk, noise};
+use crate::cli::{Desk, entries};
+
+#[test]
+fn a_busy_mount_says_who_uses_it_and_force_ends_it_all_the_same() {
+    if !can_mount() {
+        return;
+    }
+    let desk = desk();
+    let mount = Mount::new(&desk, "mnt", "main");
+    let mut sleeper = desk.command("sleep");
+    let sleeper = Guard(sleeper.arg("1000").current_dir(&mount.path).spawn().unwrap());
+    let who = format!("sleep (pid {})", sleeper.0.id());
+    desk.hv(["umount", "mnt"]).fails(1, &["is in use by", &who, "--force"]);
+    assert!(mount.path.join("one.txt").exists());
+    let mut open = File::open(mount.path.join("big.bin")).unwrap();
+    desk.hv(["umount", "--force", "mnt"]).ok();
+    assert_eq!(entries(&mount.path), Vec::<String>::new());
+    // What is open stays readable until it is closed; then the server ends.
+    let mut content = Vec::new();
+    open.read_to_end(&mut content).unwrap();
+    assert!(content == super::sample()["big.bin"]);
+    drop((open, sleeper));
+    let pid = mount.pid();
+    until("the serving process ends", || !is_running(pid));
+}
+
+#[test]
+fn a_foreground_mount_ends_with_its_process() {
+    if !can_mount() {
+        return;
+    }
+    let desk = desk();
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+        let mut serving = foreground(&desk, "mnt@main");
+        assert_eq!(fs::read(desk.path("mnt/one.txt")).unwrap(), b"same");
+        kill_process(Pid::from_child(&serving.0), signal).unwrap();
+        let status = serving.0.wait().unwrap();
+        assert!(status.success(), "{signal:?}: {status}");
+        assert_eq!(entries(&desk.path("mnt")), Vec::<String>::new(), "{signal:?}");
+    }
+    let mut serving = foreground(&desk, "mnt");
+    desk.hv(["umount", "mnt"]).ok();
+    assert!(serving.0.wait().unwrap().success());
+}
+
+#[test]
+fn a_killed_server_leaves_a_mount_that_can_be_ended() {
+    if !can_mount() {
+        return;
+    }
+    let desk = desk();
+    let mount = Mount::new(&desk, "mnt", "main");
+    let pid = Pid::from_raw(i32::try_from(mount.pid()).unwrap()).unwrap();
+    kill_process(pid, Signal::KILL).unwrap();
+    until("the mount is dead", || fs::read_dir(&mount.path).is_err());
+    assert_eq!(desk.on(["status", "--json"]).json()["leases"], serde_json::json!([]));
+    desk.hv(["mount", "vault", "mnt"]).fails(6, &["hv umount", "mnt"]);
+    desk.hv(["umount", "mnt"]).ok();
+    let again = Mount::new(&desk, "mnt", "main");
+    assert_eq!(fs::read(again.path.join("one.txt")).unwrap(), b"same");
+    again.end();
+}
+
+#[test]
+fn a_mount_holds_a_lease_while_it_lives() {
+    if !can_mount() {
+        return;
+    }
+    let desk = desk();
+    let mount = Mount::new(&desk, "mnt", "HEAD~1");
+    let leases = desk.on(["status", "--json"]).json()["leases"].clone();
+    assert_eq!(leases.as_array().unwrap().len(), 1, "{leases}");
+    assert_eq!((&leases[0]["commit"], &leases[0]["pid"]), (&mount.about["commit"], &mount.about["pid"]));
+    let text = desk.on(["status"]).ok().out;
+    assert!(text.contains(&format!("in use by process {}: mount ", mount.pid())), "{text}");
+    assert!(text.contains(&mount.path.display().to_string()), "the lease does not say where: {text}");
+    mount.end();
+    assert_eq!(desk.on(["status", "--json"]).json()["leases"], serde_json::json!([]));
+    assert_eq!(entries(&desk.path("vault/leases")), Vec::<String>::new());
+}
+
+#[test]
+fn a_background_mount_holds_no_folder_and_no_pipe_of_who_started_it() {
+    if !can_mount() {
+        return;
+    }
+    let desk = desk();
+    let mut command = desk.command(crate::cli::HV);
+    command.args(["mount", "vault", "mnt", "--json"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // Both pipes come to their end although the server lives on.
+    let run: crate::cli::Run = command.output().unwrap().into();
+    let pid = run.json()["pid"].as_u64().unwrap();
+    assert!(is_running(pid));
+    let cwd = fs::read_link(format!("/proc/{pid}/cwd")).unwrap();
+    assert_eq!(cwd, std::path::Path::new("/"), "the folder it was started in cannot be unmounted");
+    desk.hv(["umount", "mnt"]).ok();
+}
+
+#[test]
+fn a_vault_that_cannot_be_written_is_listed_read_verified_and_mounted() {
+    if !can_mount() {
+        return;
+    }
+    let desk = Desk::new();
+    desk.commit_file("f", noise(300_000, 4));
+    fs::create_dir(desk.path("mnt")).unwrap();
+    // Root may write anything, so the folder itself is made read-only for it by a mount of its own.
+    let script = "mount --bind vault vault && mount -o remount,ro,bind vault && \
+        ! touch vault/x && $HV -C vault log && $HV -C vault ls-tree && $HV -C vault status && \
+        $HV -C vault verify --full && $HV -C vault cat :f | cmp - in/f && \
+        $HV mount vault mnt && cmp mnt/f in/f && $HV umount mnt && \
+        ! $HV -C vault commit -m no --delete f";
+    let mut shell = desk.command("unshare");
+    shell.args(["--mount", "--map-root-user", "sh", "-ec", script]).env("HV", crate::cli::HV);
+    let run: crate::cli::Run = shell.output().unwrap().into();
+    if run.err.contains("unshare: ") || run.err.contains("mount: ") {
+        eprintln!("\n**** SKIPPED: no mount namespace here: {} ****\n", run.err);
+        return;
+    }
+    assert!(run.ok().err.contains("ead-only file system"));
+}
+
+#[test]
+fn a_vault_another_user_owns_is_mounted_without_a_lease() {
+    if !can_mount() || rustix::process::geteuid().is_root() {
+        return;
+    }
+    let desk = desk();
+    for folder in ["", "leases", "locks"] {
+        let path = desk.path("vault").join(folder);
+        fs::set_permissions(path, fs::Permissions::from_mode(0o555)).unwrap();
+    }
+    Mount::new(&desk, "mnt", "main").end();
+}
