@@ -18,14 +18,14 @@ use hubvault::store::media::Media;
 use hubvault::store::media::memory::MemoryMedia;
 use hubvault::{Repository, SnapshotError};
 
-//mod checkpoint;
+mod checkpoint;
 mod faults;
 mod kill;
 mod mutations;
 mod power;
 mod space;
 mod workloads;
-//mod writers;
+mod writers;
 
 /// Who acts, the `n`th time: always at the same second, so that the same act gives the same ids.
 fn actor(n: u64) -> Actor {
@@ -233,6 +233,9 @@ impl Workload {
                 "packs" => "packs folder",
                 _ if self.trace[..step].last().is_some_and(|last| last.ends_with(".checkpoint")) => {
                     "checkpoint folder"
+                }
+                _ if !self.trace[..step].iter().any(|before| before.contains(&format!("-> {folder}/"))) => {
+                    "last log bucket folder"
                 }
                 _ => "log bucket folder",
             });
