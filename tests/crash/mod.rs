@@ -159,7 +159,7 @@ const NEXT: u64 = 3 << 32;
 impl Workload {
     fn new(
         name: &'static str,
-        before: MemoryMedia,
+        before: &MemoryMedia,
         act: fn(&MemoryMedia, u64) -> Result<(), OpsError>,
     ) -> Self {
         let before = before.settled();

@@ -55,24 +55,24 @@ pub(super) fn vault_998() -> MemoryMedia {
 }
 
 pub(super) fn init() -> Workload {
-    Workload::new("init", MemoryMedia::new(), make)
+    Workload::new("init", &MemoryMedia::new(), make)
 }
 
 pub(super) fn first_commit() -> Workload {
-    Workload::new("first commit", vault(&[]), |media, n| {
+    Workload::new("first commit", &vault(&[]), |media, n| {
         commit(&open(media)?, "first", &[add("a", b"a".to_vec())], n)
     })
 }
 
 pub(super) fn many_small() -> Workload {
-    Workload::new("many small files", vault(&[vec![add("small/0", noise(0, 40 << 10))]]), |media, n| {
+    Workload::new("many small files", &vault(&[vec![add("small/0", noise(0, 40 << 10))]]), |media, n| {
         let files: Vec<_> = (0..12).map(|i| add(&format!("small/{i}"), noise(i, 100 << 10))).collect();
         commit(&open(media)?, "small", &files, n)
     })
 }
 
 pub(super) fn whole_file() -> Workload {
-    Workload::new("whole-file packs", vault(&[]), |media, n| {
+    Workload::new("whole-file packs", &vault(&[]), |media, n| {
         let operations =
             [add("plain", noise(1, 530 << 10)), add("pointer", noise(2, 700 << 10)), add("c", vec![7])];
         commit(&open(media)?, "large", &operations, n)
@@ -80,7 +80,7 @@ pub(super) fn whole_file() -> Workload {
 }
 
 pub(super) fn edited_large() -> Workload {
-    Workload::new("edit of a large file", vault(&[vec![add("m", noise(3, 3 << 20))]]), |media, n| {
+    Workload::new("edit of a large file", &vault(&[vec![add("m", noise(3, 3 << 20))]]), |media, n| {
         let mut edited = noise(4, 1300 << 10);
         edited.extend_from_slice(&noise(3, 3 << 20)[edited.len()..]);
         commit(&open(media)?, "edit", &[add("m", edited)], n)
@@ -89,7 +89,7 @@ pub(super) fn edited_large() -> Workload {
 
 pub(super) fn delete_and_copy() -> Workload {
     let before = vault(&[vec![add("a/x", b"x".to_vec()), add("a/y", noise(5, 20 << 10)), add("b", vec![1])]]);
-    Workload::new("delete and copy", before, |media, n| {
+    Workload::new("delete and copy", &before, |media, n| {
         let path = |text| RepoPath::new(text).unwrap();
         let operations = [
             CommitOperation::Copy { source: path("a"), path_in_repo: path("c/deep") },
@@ -101,13 +101,13 @@ pub(super) fn delete_and_copy() -> Workload {
 }
 
 pub(super) fn branch() -> Workload {
-    Workload::new("branch", vault(&[vec![add("a", vec![1])]]), |media, n| {
+    Workload::new("branch", &vault(&[vec![add("a", vec![1])]]), |media, n| {
         open(media)?.create_branch("topic", None, true, &actor(n)).map(drop)
     })
 }
 
 pub(super) fn tag() -> Workload {
-    Workload::new("annotated tag", vault(&[vec![add("a", vec![1])]]), |media, n| {
+    Workload::new("annotated tag", &vault(&[vec![add("a", vec![1])]]), |media, n| {
         open(media)?.create_tag("v1", Some("one"), None, true, &actor(n)).map(drop)
     })
 }
@@ -116,7 +116,7 @@ pub(super) fn merge_of_indexes() -> Workload {
     let small = |n: u64| vec![add(&format!("f{n}"), noise(n, 200))];
     let before = vault(&(0..6).map(small).collect::<Vec<_>>());
     let indexes = open(&before).unwrap().vault().view().state.indexes.len();
-    let workload = Workload::new("merge of indexes", before, |media, n| {
+    let workload = Workload::new("merge of indexes", &before, |media, n| {
         commit(&open(media)?, "eighth", &[add("last", noise(99, 200))], n)
     });
     let (after, done) = workload.run(|_| ());
@@ -126,7 +126,7 @@ pub(super) fn merge_of_indexes() -> Workload {
 }
 
 pub(super) fn crossing_a_checkpoint() -> Workload {
-    Workload::new("crossing a checkpoint", vault_before(64), |media, n| {
+    Workload::new("crossing a checkpoint", &vault_before(64), |media, n| {
         commit(&open(media)?, "64th", &[add("b", b"b".to_vec())], n)
     })
 }
@@ -137,7 +137,7 @@ pub(super) fn new_log_bucket() -> Workload {
     for n in 998..1000 {
         commit(&repository, "tiny", &[add("n", n.to_string().into_bytes())], n).unwrap();
     }
-    Workload::new("new log bucket", before, |media, n| {
+    Workload::new("new log bucket", &before, |media, n| {
         commit(&open(media)?, "1000th", &[add("b", b"b".to_vec())], n)
     })
 }
@@ -146,7 +146,7 @@ pub(super) fn new_log_bucket() -> Workload {
 pub(super) fn last_of_log_bucket() -> Workload {
     let before = vault_998();
     commit(&open(&before).unwrap(), "tiny", &[add("n", b"998".to_vec())], 998).unwrap();
-    Workload::new("last of a log bucket", before, |media, n| {
+    Workload::new("last of a log bucket", &before, |media, n| {
         commit(&open(media)?, "999th", &[add("b", b"b".to_vec())], n)
     })
 }
@@ -188,5 +188,6 @@ fn each_workload_goes_the_way_it_is_there_for() {
     assert_eq!(published(&tag(), ".idx"), 1);
     assert_eq!(published(&crossing_a_checkpoint(), "000000064.checkpoint"), 1);
     assert_eq!(published(&new_log_bucket(), "log/000001/000001000.record"), 1);
-    assert!(FIRST > 1000, "nonces of the vaults' own transactions are lower");
+    // The vaults' own transactions have lower nonces.
+    const { assert!(FIRST > 1000) };
 }
