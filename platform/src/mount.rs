@@ -86,7 +86,7 @@ pub enum MountError {
     #[error("mount point {} is not a directory: name an empty directory", .0.display())]
     MountpointNotADirectory(PathBuf),
     /// The mount point has entries, which the mount would hide.
-    #[error("mount point {} is not empty: name an empty directory, or ask to mount over it", .0.display())]
+    #[error("mount point {} is not empty: name an empty directory", .0.display())]
     MountpointNotEmpty(PathBuf),
     /// The mount point belongs to somebody else.
     #[error("mount point {} is not writable by this user: name a directory of your own", .0.display())]

@@ -101,6 +101,9 @@ pub(super) struct CommitArgs {
     /// Commit even when nothing changes
     #[arg(long)]
     pub(super) allow_empty: bool,
+    /// Commit symlinks even when they dangle or lead out of the folder that is committed
+    #[arg(long)]
+    pub(super) keep_links: bool,
     /// Add a file or folder at a path (`.` is the root, for folders)
     #[arg(long, value_name = "REPO_PATH=LOCAL")]
     pub(super) add: Vec<String>,

@@ -1,5 +1,6 @@
 //! Failures as users see them: a message, a stable code, an exit code. The only place that chooses those.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::Path;
@@ -12,29 +13,17 @@ use super::output::{json_line, printable};
 use crate::ops::OpsError;
 use crate::snapshot::{SnapshotError, StoreError};
 
-/// Codes that decide an exit code of their own.
-const CODES: [&str; 8] = [
-    "usage",
-    "not-a-vault",
-    "revision-not-found",
-    "ambiguous-revision",
-    "entry-not-found",
-    "damaged",
-    "unsupported-version",
-    "mount",
-];
-
 /// Why a command ends without success.
 #[derive(Debug)]
 pub(super) struct Failure {
-    code: &'static str,
+    code: Cow<'static, str>,
     message: String,
 }
 
 impl Failure {
     /// A failure with a code of its own.
     pub(super) fn new(code: &'static str, message: impl Display) -> Self {
-        Self { code, message: message.to_string() }
+        Self { code: code.into(), message: message.to_string() }
     }
 
     /// The command line makes no sense.
@@ -42,10 +31,9 @@ impl Failure {
         Self::new("usage", message)
     }
 
-    /// A failure that another process described; an unknown code counts as a mount that failed.
-    pub(super) fn with_code(code: &str, message: String) -> Self {
-        let code = CODES.iter().find(|known| **known == code).copied().unwrap_or("mount");
-        Self { code, message }
+    /// A failure that another process described with [`Failure::to_json`].
+    pub(super) fn described(code: &str, message: String) -> Self {
+        Self { code: code.to_owned().into(), message }
     }
 
     /// The same failure, saying which folder it is about.
@@ -59,7 +47,7 @@ impl Failure {
     }
 
     fn exit_code(&self) -> u8 {
-        match self.code {
+        match &*self.code {
             "broken-pipe" => 0,
             "usage" | "unsupported-path" | "invalid-ref-name" | "invalid-argument" => 2,
             "not-a-vault" | "revision-not-found" | "ambiguous-revision" | "entry-not-found" => 3,

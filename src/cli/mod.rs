@@ -21,11 +21,15 @@ use tracing_subscriber::EnvFilter;
 pub use reference::markdown as reference;
 
 use self::args::Cli;
+use self::failure::Failure;
 
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {
     let matches = match Cli::command().try_get_matches() {
         Ok(matches) => matches,
+        Err(error) if error.use_stderr() && std::env::args_os().any(|word| word == "--json") => {
+            return Failure::usage(error.render().to_string().trim()).report(true);
+        }
         Err(error) => {
             // clap says whether this is help (0) or a mistake (2), and where it goes.
             let code = u8::try_from(error.exit_code()).unwrap_or(2);

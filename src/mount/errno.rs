@@ -1,6 +1,6 @@
 //! Our errors as the port's, decided once: what is missing is missing, everything else is an I/O error.
 //!
-//! An I/O error says nothing to the program that reads, so the reason goes to the log here.
+//! An I/O error says nothing to the program that reads; its reason goes along for the adapter's log.
 
 use hubvault_platform::port::PortError;
 
@@ -12,10 +12,7 @@ pub(super) fn port_error(error: &SnapshotError) -> PortError {
         SnapshotError::EntryNotFound { .. } | SnapshotError::RevisionNotFound { .. } => PortError::NotFound,
         SnapshotError::IsADirectory { .. } => PortError::IsADirectory,
         SnapshotError::NotADirectory { .. } => PortError::NotADirectory,
-        _ => {
-            tracing::error!(%error, "a read through the mount failed");
-            PortError::Io(error.to_string())
-        }
+        _ => PortError::Io(error.to_string()),
     }
 }
 

@@ -4,21 +4,17 @@
 //! are applied to the newest tree of the branch: when others committed meanwhile, to theirs. A caller that
 //! pinned a parent gets a conflict instead.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::edit::TreeEditor;
 use super::error::OpsError;
-use super::local::{self, Found, LocalFile, Walk};
+use super::plan::{Edit, Plan, Totals};
 use super::{Actor, Repository};
 use crate::snapshot::{SnapshotError, resolve};
 use crate::store::StoreError;
-use crate::store::attributes::Attributes;
 use crate::store::catalog::Catalog;
 use crate::store::id::ObjectId;
-use crate::store::ingest::Bytes;
 use crate::store::object::Kind;
-use crate::store::object::Mode;
 use crate::store::object::Signature;
 use crate::store::object::{Commit, message};
 use crate::store::path::RepoPath;
@@ -26,11 +22,6 @@ use crate::store::publish::{Change, Published, move_ref};
 use crate::store::refname::RefName;
 use crate::store::transaction::Transaction;
 use crate::store::vault::View;
-
-/// The file whose `filter=lfs` lines decide what is an LFS pointer besides large files.
-const GITATTRIBUTES: &str = ".gitattributes";
-/// Longest `.gitattributes` that is read, as in Git.
-const MAX_ATTRIBUTES: u64 = 100 << 20;
 
 /// One change to a tree.
 #[derive(Debug, Clone)]
@@ -80,6 +71,8 @@ pub struct CommitOptions {
     pub author: Option<Signature>,
     /// Commit even when nothing changes.
     pub allow_empty: bool,
+    /// Commit symlinks even when they dangle or lead out of what is committed.
+    pub keep_links: bool,
 }
 
 /// What is going on while a commit is made.
@@ -129,44 +122,6 @@ pub struct CommitOutcome {
     pub skipped: Vec<PathBuf>,
 }
 
-/// An operation whose content is stored.
-#[derive(Debug)]
-enum Edit {
-    Put(RepoPath, Mode, ObjectId),
-    Delete(RepoPath),
-    Copy(RepoPath, RepoPath),
-}
-
-/// One file to be stored.
-enum Item {
-    Local(Found),
-    Bytes(RepoPath, Vec<u8>),
-}
-
-impl Item {
-    fn path(&self) -> &RepoPath {
-        match self {
-            Self::Local(found) => &found.path,
-            Self::Bytes(path, _) => path,
-        }
-    }
-
-    fn size(&self) -> u64 {
-        match self {
-            Self::Local(found) => found.size,
-            Self::Bytes(_, bytes) => bytes.len() as u64,
-        }
-    }
-}
-
-/// Sums of what was read.
-#[derive(Debug, Default)]
-struct Totals {
-    files: u64,
-    logical: u64,
-    new: u64,
-}
-
 impl Repository {
     /// Applies `operations` in order and commits the result.
     ///
@@ -190,7 +145,7 @@ impl Repository {
         check_parent(&branch, parent, head)?;
         let mut transaction = self.vault().begin(actor.context("commit"))?;
         let mut totals = Totals::default();
-        let plan = Plan::new(operations, self.root(), progress)?;
+        let plan = Plan::new(operations, self.root(), options.keep_links, progress)?;
         let attributes = plan.attributes(&view.catalog, view.catalog.commit(head)?.tree)?;
         let threshold = self.vault().settings().large_file_threshold;
         let is_pointer = |path: &RepoPath, size: u64| size >= threshold || attributes.is_lfs(path.as_str());
@@ -241,195 +196,6 @@ fn check_parent(branch: &RefName, parent: Option<ObjectId>, head: ObjectId) -> R
     }
 }
 
-/// Operations with every local folder walked.
-struct Plan {
-    steps: Vec<Step>,
-    skipped: Vec<PathBuf>,
-}
-
-enum Step {
-    Add(Vec<Item>),
-    Delete(RepoPath),
-    Copy(RepoPath, RepoPath),
-}
-
-impl Plan {
-    fn new(
-        operations: &[CommitOperation],
-        vault: Option<&Path>,
-        progress: &mut dyn FnMut(Progress<'_>),
-    ) -> Result<Self, OpsError> {
-        let mut plan = Self { steps: Vec::new(), skipped: Vec::new() };
-        for operation in operations {
-            let step = match operation {
-                CommitOperation::Add { path_in_repo, source } => {
-                    Step::Add(plan.expand(path_in_repo.as_ref(), source, vault)?)
-                }
-                CommitOperation::Delete { path_in_repo } => Step::Delete(path_in_repo.clone()),
-                CommitOperation::Copy { source, path_in_repo } => {
-                    Step::Copy(source.clone(), path_in_repo.clone())
-                }
-            };
-            plan.steps.push(step);
-        }
-        let (mut files, mut bytes) = (0, 0);
-        plan.items().for_each(|item| (files, bytes) = (files + 1, bytes + item.size()));
-        progress(Progress::Found { files, bytes });
-        Ok(plan)
-    }
-
-    fn expand(
-        &mut self,
-        path: Option<&RepoPath>,
-        source: &AddSource,
-        vault: Option<&Path>,
-    ) -> Result<Vec<Item>, OpsError> {
-        match source {
-            AddSource::Bytes(bytes) => {
-                let path = path
-                    .ok_or_else(|| OpsError::Invalid("a file needs a path in the repository".to_owned()))?;
-                Ok(vec![Item::Bytes(path.clone(), bytes.clone())])
-            }
-            AddSource::Local(local) => {
-                let mut walk = Walk::default();
-                walk.add(local, path, vault)?;
-                self.skipped.extend(walk.skipped);
-                Ok(walk.found.into_iter().map(Item::Local).collect())
-            }
-        }
-    }
-
-    fn items(&self) -> impl Iterator<Item = &Item> {
-        self.steps.iter().flat_map(|step| match step {
-            Step::Add(items) => items.as_slice(),
-            Step::Delete(_) | Step::Copy(..) => &[],
-        })
-    }
-
-    /// The attributes that hold for what is added: those being added, else those of the tree.
-    fn attributes(&self, catalog: &Catalog, tree: ObjectId) -> Result<Attributes, OpsError> {
-        let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
-        let mut folders: Vec<String> = self.items().flat_map(|item| folders_of(item.path())).collect();
-        folders.sort_unstable();
-        folders.dedup();
-        for folder in folders {
-            if let Some(content) = committed_attributes(catalog, tree, &folder)? {
-                files.insert(folder, content);
-            }
-        }
-        for item in self.items().filter(|item| item.path().name() == GITATTRIBUTES) {
-            let folder = item.path().parent().map_or_else(String::new, |parent| parent.to_string());
-            files.insert(folder, read_attributes(item)?);
-        }
-        let mut attributes = Attributes::default();
-        let mut files: Vec<_> = files.into_iter().collect();
-        files.sort_by_key(|(folder, _)| {
-            (folder.matches('/').count() + usize::from(!folder.is_empty()), folder.clone())
-        });
-        files.iter().for_each(|(folder, content)| attributes.push(folder, content));
-        Ok(attributes)
-    }
-
-    fn store(
-        &self,
-        transaction: &mut Transaction<'_>,
-        is_pointer: &dyn Fn(&RepoPath, u64) -> bool,
-        totals: &mut Totals,
-        progress: &mut dyn FnMut(Progress<'_>),
-    ) -> Result<Vec<Edit>, OpsError> {
-        let mut edits = Vec::new();
-        for step in &self.steps {
-            match step {
-                Step::Delete(path) => edits.push(Edit::Delete(path.clone())),
-                Step::Copy(from, to) => edits.push(Edit::Copy(from.clone(), to.clone())),
-                Step::Add(items) => {
-                    for item in items {
-                        edits.push(store_item(item, transaction, is_pointer, totals, progress)?);
-                    }
-                }
-            }
-        }
-        Ok(edits)
-    }
-}
-
-/// Every folder above a path, the root (empty) first.
-fn folders_of(path: &RepoPath) -> Vec<String> {
-    let mut folders = vec![String::new()];
-    let mut parent = path.parent();
-    while let Some(folder) = parent {
-        parent = folder.parent();
-        folders.push(folder.to_string());
-    }
-    folders
-}
-
-fn committed_attributes(
-    catalog: &Catalog,
-    tree: ObjectId,
-    folder: &str,
-) -> Result<Option<Vec<u8>>, StoreError> {
-    let mut at = tree;
-    for name in folder.split('/').filter(|name| !name.is_empty()) {
-        match catalog.tree(at)?.find(name.as_bytes()) {
-            Some(entry) if entry.mode == Mode::Directory => at = entry.id,
-            _ => return Ok(None),
-        }
-    }
-    let found = catalog.tree(at)?.find(GITATTRIBUTES.as_bytes()).map(|entry| (entry.mode, entry.id));
-    let Some((Mode::File | Mode::Executable, id)) = found else { return Ok(None) };
-    let record = catalog.file(catalog.blob(id)?.0)?;
-    if record.size > MAX_ATTRIBUTES {
-        return Ok(None);
-    }
-    catalog.read_all(&record).map(Some)
-}
-
-fn read_attributes(item: &Item) -> Result<Vec<u8>, OpsError> {
-    match item {
-        Item::Bytes(_, bytes) => Ok(bytes.clone()),
-        Item::Local(found) if found.size <= MAX_ATTRIBUTES && found.mode != Mode::Symlink => {
-            std::fs::read(&found.local)
-                .map_err(|source| OpsError::LocalIo { path: found.local.clone(), source })
-        }
-        Item::Local(_) => Ok(Vec::new()),
-    }
-}
-
-fn store_item(
-    item: &Item,
-    transaction: &mut Transaction<'_>,
-    is_pointer: &dyn Fn(&RepoPath, u64) -> bool,
-    totals: &mut Totals,
-    progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<Edit, OpsError> {
-    let path = item.path();
-    let pointer = is_pointer(path, item.size());
-    let (mode, stored) = match item {
-        Item::Bytes(_, bytes) => {
-            let mut content = Bytes::new(path.as_str(), bytes);
-            (
-                Mode::File,
-                transaction.add_content(&mut content, pointer, &mut |n| progress(Progress::Read(n)))?,
-            )
-        }
-        Item::Local(found) if found.mode == Mode::Symlink => {
-            let target = local::read_link(&found.local)?;
-            let mut content = Bytes::new(path.as_str(), &target);
-            (Mode::Symlink, transaction.add_content(&mut content, false, &mut |_| ())?)
-        }
-        Item::Local(found) => {
-            progress(Progress::File(&found.local));
-            let mut file = LocalFile::open(&found.local)?;
-            (found.mode, transaction.add_content(&mut file, pointer, &mut |n| progress(Progress::Read(n)))?)
-        }
-    };
-    totals.files += 1;
-    totals.logical += stored.size;
-    totals.new += stored.new_bytes;
-    Ok(Edit::Put(path.clone(), mode, stored.blob))
-}
-
 /// What is published, as often as it takes.
 struct Work<'a> {
     branch: RefName,
@@ -461,6 +227,10 @@ impl Work<'_> {
         self.edits.iter().try_for_each(|edit| edit.apply(&mut editor, &view.catalog))?;
         let tree = editor.store(transaction)?;
         if tree == old_tree && !self.options.allow_empty {
+            if transaction.brings_content() {
+                // The same files, some of which the vault had lost: now it has them again.
+                transaction.publish(Change::default())?;
+            }
             return Ok(transaction.confirm().map(|()| (head, None))?);
         }
         let commit = Commit {

@@ -20,6 +20,8 @@ pub struct History {
     seen: HashSet<ObjectId>,
     /// Breaks ties by the order in which commits were reached.
     reached: u64,
+    /// Why parents could not be read.
+    unreadable: Vec<Error>,
 }
 
 impl Repository {
@@ -34,7 +36,13 @@ impl History {
     pub fn from(view: &Arc<View>, revision: &str) -> Result<Self, Error> {
         let start = resolve::commit(view, revision)?;
         let view = Arc::clone(view);
-        let mut history = Self { view, pending: BinaryHeap::new(), seen: HashSet::new(), reached: 0 };
+        let mut history = Self {
+            view,
+            pending: BinaryHeap::new(),
+            seen: HashSet::new(),
+            reached: 0,
+            unreadable: Vec::new(),
+        };
         history.reach(start)?;
         Ok(history)
     }
@@ -50,7 +58,12 @@ impl History {
 
     fn step(&mut self, id: ObjectId) -> Result<(ObjectId, Commit), Error> {
         let commit = self.view.catalog.commit(id)?;
-        commit.parents.iter().try_for_each(|&parent| self.reach(parent))?;
+        for &parent in &commit.parents {
+            // A parent that cannot be read must not hide its child: it is told of after all that can be.
+            if let Err(error) = self.reach(parent) {
+                self.unreadable.push(error);
+            }
+        }
         Ok((id, commit))
     }
 }
@@ -59,8 +72,10 @@ impl Iterator for History {
     type Item = Result<(ObjectId, Commit), Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (_, _, id) = self.pending.pop()?;
-        Some(self.step(id))
+        match self.pending.pop() {
+            Some((_, _, id)) => Some(self.step(id)),
+            None => self.unreadable.pop().map(Err),
+        }
     }
 }
 

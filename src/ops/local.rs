@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::error::OpsError;
 use crate::store::ingest::Content;
 use crate::store::object::Mode;
-use crate::store::path::RepoPath;
+use crate::store::path::{PathError, RepoPath};
 
 /// A local file or symlink and where it goes.
 #[derive(Debug, Clone)]
@@ -33,6 +33,8 @@ pub struct Walk {
     pub found: Vec<Found>,
     /// What was left out: `.git` folders.
     pub skipped: Vec<PathBuf>,
+    /// Whether symlinks are taken even when they dangle or lead out of what is committed.
+    pub keep_links: bool,
 }
 
 fn io_error(path: &Path) -> impl FnOnce(io::Error) -> OpsError {
@@ -45,11 +47,8 @@ fn refuse(path: &Path, detail: impl Into<String>) -> OpsError {
 }
 
 /// The repository path of something called `name` in `folder` (`None`: the root).
-pub fn join(folder: Option<&RepoPath>, name: &str) -> Result<RepoPath, OpsError> {
-    Ok(match folder {
-        Some(folder) => RepoPath::new(&format!("{folder}/{name}"))?,
-        None => RepoPath::new(name)?,
-    })
+fn join(folder: Option<&RepoPath>, name: &str) -> Result<RepoPath, PathError> {
+    RepoPath::new(&folder.map_or_else(|| name.to_owned(), |folder| format!("{folder}/{name}")))
 }
 
 impl Walk {
@@ -68,12 +67,22 @@ impl Walk {
             return self.add_folder(local, path, vault);
         }
         let path = path.ok_or_else(|| refuse(local, "a file needs a name in the repository: NAME=FILE"))?;
-        self.add_file(local, path.clone(), &metadata)
+        self.add_file(local, path.clone(), &metadata, None)
     }
 
-    fn add_file(&mut self, local: &Path, path: RepoPath, metadata: &Metadata) -> Result<(), OpsError> {
+    /// Adds one file found in the committed folder `top`, if in any.
+    fn add_file(
+        &mut self,
+        local: &Path,
+        path: RepoPath,
+        metadata: &Metadata,
+        top: Option<&Path>,
+    ) -> Result<(), OpsError> {
         let kind = metadata.file_type();
         let (mode, size) = if kind.is_symlink() {
+            if !self.keep_links {
+                check_link(local, top)?;
+            }
             (Mode::Symlink, 0)
         } else if kind.is_file() {
             (if is_executable(metadata) { Mode::Executable } else { Mode::File }, metadata.len())
@@ -114,13 +123,28 @@ impl Walk {
                 if metadata.is_dir() {
                     pending.push((local, Some(target)));
                 } else {
-                    self.add_file(&local, target, &metadata)?;
+                    self.add_file(&local, target, &metadata, Some(top))?;
                 }
             }
         }
         // Path order: neighbours in a folder become neighbours in a pack, and are read forward later.
         self.found.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(())
+    }
+}
+
+/// Refuses a link that would be committed without what it stands for: the link of a download cache, say.
+fn check_link(local: &Path, top: Option<&Path>) -> Result<(), OpsError> {
+    let advice = "commit what it points to, or keep links as they are with --keep-links";
+    let target = local.canonicalize();
+    let inside = top.and_then(|top| top.canonicalize().ok());
+    match (target, inside) {
+        (Err(_), _) => Err(refuse(local, format!("is a symlink to nothing that is there; {advice}"))),
+        (Ok(target), Some(top)) if target.starts_with(&top) => Ok(()),
+        (Ok(target), _) => Err(refuse(
+            local,
+            format!("is a symlink to `{}`, which is not committed with it; {advice}", target.display()),
+        )),
     }
 }
 
@@ -171,7 +195,7 @@ fn fingerprint(metadata: &Metadata) -> impl PartialEq + use<> {
 #[derive(Debug)]
 pub struct LocalFile {
     file: File,
-    /// A second handle for samples, so that they do not move the first one's place.
+    /// Opened again for samples, so that they do not move the place of `file`.
     path: PathBuf,
     name: String,
     opened: Metadata,

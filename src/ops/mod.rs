@@ -11,6 +11,8 @@ pub mod history;
 pub mod init;
 pub mod local;
 pub mod models;
+mod plan;
+mod refs;
 pub mod status;
 pub mod tag;
 pub mod tree;
@@ -30,7 +32,6 @@ pub use crate::store::object::{IdentityError, Signature, Timestamp, parse_identi
 pub use crate::store::path::{PathError, RepoPath};
 
 use crate::snapshot::{ChunkCache, Snapshot, SnapshotError};
-use crate::store::StoreError;
 use crate::store::id::PackId;
 use crate::store::lease::{self, Lease};
 use crate::store::log::scan::Warning;
@@ -119,13 +120,7 @@ impl Repository {
     }
 
     /// Takes a lease on a snapshot, so that maintenance keeps what it needs. `None` on a read-only vault.
-    pub fn lease(
-        &self,
-        snapshot: &Snapshot,
-        actor: &Actor,
-        purpose: &str,
-        pid: u32,
-    ) -> Result<Option<HeldLease>, StoreError> {
+    pub fn lease(&self, snapshot: &Snapshot, actor: &Actor, purpose: &str, pid: u32) -> Option<HeldLease> {
         let since = actor.signature.time().seconds;
         let lease = Lease { commit: snapshot.id(), purpose: purpose.to_owned(), pid, since };
         lease::take(&self.media, PackId::from_bytes(actor.nonce), &lease)

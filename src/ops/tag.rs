@@ -2,15 +2,15 @@
 
 use super::error::OpsError;
 use super::models::GitRefInfo;
+use super::refs::NewRef;
 use super::{Actor, Repository};
 use crate::snapshot::resolve;
-use crate::store::StoreError;
 use crate::store::id::ObjectId;
 use crate::store::object::Kind;
 use crate::store::object::Tag;
 use crate::store::object::message;
-use crate::store::publish::{Change, move_ref};
 use crate::store::refname::RefName;
+use crate::store::transaction::Transaction;
 
 impl Repository {
     /// Every tag, by name.
@@ -33,33 +33,20 @@ impl Repository {
     ) -> Result<ObjectId, OpsError> {
         let name = RefName::tag(tag)?;
         let commit = resolve::commit(&*self.vault().refresh()?, revision.unwrap_or("HEAD"))?;
-        let mut transaction = self.vault().begin(actor.context("tag"))?;
-        loop {
-            if let Some(at) = transaction.lock()?.target(&name) {
-                return if exist_ok {
-                    Ok(transaction.confirm().map(|()| at)?)
-                } else {
-                    Err(OpsError::RefExists { name: name.to_string(), at })
+        let target = |transaction: &mut Transaction<'_>| match tag_message {
+            None => Ok(commit),
+            Some(text) => {
+                let tag = Tag {
+                    target: commit,
+                    target_kind: Kind::Commit,
+                    name: tag.as_bytes().to_vec(),
+                    tagger: Some(actor.signature.clone()),
+                    message: message(text, None),
                 };
+                transaction.add_object(Kind::Tag, &tag.encode())
             }
-            let target = match tag_message {
-                None => commit,
-                Some(text) => {
-                    let tag = Tag {
-                        target: commit,
-                        target_kind: Kind::Commit,
-                        name: tag.as_bytes().to_vec(),
-                        tagger: Some(actor.signature.clone()),
-                        message: message(text, None),
-                    };
-                    transaction.add_object(Kind::Tag, &tag.encode())?
-                }
-            };
-            let refs = vec![move_ref(name.clone(), None, Some(target), &format!("tag: {tag}"))];
-            match transaction.publish(Change { refs, default_branch: None }) {
-                Err(StoreError::Overtaken(_)) => transaction.forget_objects(),
-                done => return Ok(done.map(|_| target)?),
-            }
-        }
+        };
+        let message = format!("tag: {tag}");
+        self.create_ref(&NewRef { name, message, command: "tag", exist_ok, target: &target }, actor)
     }
 }

@@ -1,21 +1,20 @@
 //! `list_repo_tree`: what a folder of a revision holds.
 
-use super::error::OpsError;
 use super::models::{BlobLfsInfo, TreeItem};
 use crate::snapshot::{Snapshot, SnapshotError};
 use crate::store::object::{Mode, TreeEntry};
 
 /// Visits the entries of `path` (empty: the root), with everything below when `recursive`; folders come before
-/// what is in them, in Git's order. A file's own path gives that file.
+/// what is in them, in Git's order. A file's own path gives that file. An error of `visit` ends the listing.
 ///
 /// # Errors
 /// [`SnapshotError::EntryNotFound`] when nothing is at `path`.
-pub fn list_repo_tree(
+pub fn list_repo_tree<E: From<SnapshotError>>(
     snapshot: &Snapshot,
     path: &str,
     recursive: bool,
-    visit: &mut dyn FnMut(TreeItem) -> Result<(), OpsError>,
-) -> Result<(), OpsError> {
+    visit: &mut dyn FnMut(TreeItem) -> Result<(), E>,
+) -> Result<(), E> {
     let top = snapshot.entry(path)?;
     let prefix = path.trim_matches('/').as_bytes();
     if top.mode != Mode::Directory {

@@ -1,7 +1,7 @@
 //! `verify`: is everything there, and is it what was written?
 //!
 //! Quick: every record, checkpoint and index, and everything a ref leads to, is present and consistent. Full:
-//! every stored byte is hashed again as well. A damaged thing never ends the check: each is listed with the
+//! every stored byte is hashed again as well, and every file put together and compared with its ids. A damaged thing never ends the check: each is listed with the
 //! `path@revision`s it affects, and the rest is looked at all the same.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -14,13 +14,16 @@ use super::status::describe;
 use super::{Repository, history};
 use crate::store::StoreError;
 use crate::store::catalog::{Catalog, FileRecord, Pack};
-use crate::store::id::{ObjectId, PackId, Sha256};
+use crate::store::id::{ObjectId, PackId};
 use crate::store::index::{self, PackRow};
-use crate::store::log::scan;
+use crate::store::ingest::Identity;
+use crate::store::log::state::State;
+use crate::store::log::{self, scan};
 use crate::store::object::Mode;
 use crate::store::object::{self, Kind};
 use crate::store::pack;
 use crate::store::path::MAX_DEPTH;
+use crate::store::refname::RefName;
 use crate::store::vault::View;
 
 /// Most `path@revision`s that are listed for one finding; the rest are counted.
@@ -54,7 +57,7 @@ pub struct VerifyReport {
 pub struct Finding {
     /// What is wrong, naming the vault file.
     pub problem: String,
-    /// Files it affects, as `path@commit`, each at the newest commit it was seen in.
+    /// Files it affects, as `path@commit`, each content at one path and commit that holds it.
     pub affects: Vec<String>,
     /// How many more it affects.
     pub more: u64,
@@ -113,17 +116,41 @@ impl Check<'_> {
 
     fn log(&mut self, repository: &Repository) -> Result<(), OpsError> {
         let media = repository.vault().media();
-        match scan::tail(media, None) {
+        let records = match scan::tail(media, None) {
             Ok(tail) => {
                 self.report.transactions = tail.records.len() as u64;
                 self.report.warnings.extend(tail.warnings.iter().map(describe));
+                tail.records
             }
-            Err(error) => drop(self.finding(&error)),
+            Err(error) => {
+                self.finding(&error);
+                return Ok(());
+            }
+        };
+        let mut checkpoints: BTreeMap<_, _> = scan::checkpoints(media)?.into_iter().collect();
+        let mut state = State::default();
+        for (record, checksum) in &records {
+            state.fold(record, *checksum);
+            match checkpoints.remove(&record.seq) {
+                Some(Ok(checkpoint)) if Some(&checkpoint) == state.to_checkpoint().as_ref() => {}
+                Some(Ok(_)) => self.checkpoint(record.seq, "it is not the state that the log gives"),
+                Some(Err(error)) => self.checkpoint(record.seq, &error.to_string()),
+                None => {}
+            }
         }
-        for warning in scan::check_checkpoints(media)? {
-            self.finding(&format!("{}; delete the file: the log holds all it says", warning.detail));
+        for (seq, found) in checkpoints {
+            let problem =
+                found.map_or_else(|error| error.to_string(), |_| "no such transaction counts".to_owned());
+            self.checkpoint(seq, &problem);
         }
         Ok(())
+    }
+
+    fn checkpoint(&mut self, seq: u64, problem: &str) {
+        let file = log::checkpoint_path(seq);
+        self.finding(&format!(
+            "vault file `{file}` is damaged: {problem}; delete it: the log holds all it says"
+        ));
     }
 
     fn packs(&mut self, progress: &mut dyn FnMut(u64)) {
@@ -132,9 +159,11 @@ impl Check<'_> {
             self.finding(&format!("{why} ({})", index::path_of(*id)));
         }
         for index in catalog.indexes() {
-            if let Err(error) = index.check_all_blocks().and_then(|()| index.check_layout()) {
+            for error in index.bad_blocks() {
                 self.finding(&error);
-                continue;
+            }
+            if let Err(error) = index.check_layout() {
+                self.finding(&error);
             }
             for row in index.rows::<PackRow>() {
                 match row {
@@ -187,30 +216,30 @@ impl Check<'_> {
     fn refs(&mut self, view: &Arc<View>) {
         for (name, &id) in &view.state.refs {
             self.report.checked_refs.push(name.to_string());
-            let finding = match history::History::from(view, &id.to_string()) {
-                Ok(history) => self.commits(history).err().map(|error| error.to_string()),
-                Err(error) => Some(error.to_string()),
+            let history = match history::History::from(view, &id.to_string()) {
+                Ok(history) => history,
+                Err(error) => {
+                    self.lost(&error, name);
+                    continue;
+                }
             };
-            if let Some(problem) = finding {
-                let finding = self.finding(&problem);
-                self.report.findings[finding].affect(format!("{name} and what came before"));
+            for commit in history {
+                match commit {
+                    Ok((id, commit)) if self.seen.insert(id) => {
+                        self.report.commits += 1;
+                        self.tree(commit.tree, String::new(), id);
+                    }
+                    Ok(_) => {}
+                    Err(error) => self.lost(&error, name),
+                }
             }
         }
     }
 
-    fn commits(&mut self, history: history::History) -> Result<(), OpsError> {
-        for commit in history {
-            let (id, commit) = commit?;
-            if !self.seen.insert(id) {
-                continue;
-            }
-            self.report.commits += 1;
-            if commit.id() != id {
-                self.finding(&format!("commit {id} does not have the id it is stored under"));
-            }
-            self.tree(commit.tree, String::new(), id);
-        }
-        Ok(())
+    /// A commit that cannot be read takes what came before it along.
+    fn lost(&mut self, error: &OpsError, name: &RefName) {
+        let finding = self.finding(error);
+        self.report.findings[finding].affect(format!("{name}: what came before"));
     }
 
     fn tree(&mut self, root: ObjectId, path: String, commit: ObjectId) {
@@ -257,8 +286,15 @@ impl Check<'_> {
 
     fn file(&mut self, blob: ObjectId, path: &str, commit: ObjectId) {
         self.report.files += 1;
-        let record = self.view.catalog.blob(blob).and_then(|(sha256, _)| self.record(sha256));
-        let checked = record.and_then(|record| self.damage_of(&record));
+        let stored = self.view.catalog.blob(blob);
+        let record = stored.and_then(|(sha256, pointer)| Ok((self.view.catalog.file(sha256)?, pointer)));
+        let checked = record.and_then(|(record, pointer)| {
+            let hurt = self.damage_of(&record)?;
+            if hurt.is_empty() && self.report.full {
+                self.content(&record, blob, pointer)?;
+            }
+            Ok(hurt)
+        });
         match checked {
             Ok(findings) => {
                 for finding in findings {
@@ -269,8 +305,17 @@ impl Check<'_> {
         }
     }
 
-    fn record(&self, sha256: Sha256) -> Result<FileRecord, StoreError> {
-        self.view.catalog.file(sha256)
+    /// Puts a file together and compares it with the ids it is known by.
+    fn content(&self, record: &FileRecord, blob: ObjectId, pointer: bool) -> Result<(), StoreError> {
+        let mut identity = Identity::new(record.size, pointer);
+        self.view.catalog.read_each(record, &mut |bytes| identity.update(bytes))?;
+        if identity.finish() == (record.sha256, blob) {
+            return Ok(());
+        }
+        Err(StoreError::Damaged {
+            file: record.described_in(),
+            detail: format!("what it says is sha256:{} and blob {blob} is another content", record.sha256),
+        })
     }
 
     /// Findings that hurt a file: damaged ranges of packs that its extents need.

@@ -3,7 +3,7 @@
 //! Keyed by the chunk's hash, so equal chunks of different files are one entry. When several readers want a
 //! chunk that nobody has, one fetches it and the others wait for that one. Knows nothing of files or packs.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
@@ -22,8 +22,8 @@ pub struct ChunkCache {
 struct Inner {
     chunks: LruCache<ChunkHash, Arc<[u8]>>,
     bytes: usize,
-    /// Chunks being fetched, with the number of readers that wait for each.
-    fetching: HashMap<ChunkHash, usize>,
+    /// Chunks being fetched.
+    fetching: HashSet<ChunkHash>,
 }
 
 /// Takes a chunk off the list of those being fetched, also when fetching panics.
@@ -42,7 +42,7 @@ impl Drop for Fetching<'_> {
 impl ChunkCache {
     /// A cache of at most `limit` bytes of chunks.
     pub fn new(limit: usize) -> Self {
-        let inner = Inner { chunks: LruCache::unbounded(), bytes: 0, fetching: HashMap::new() };
+        let inner = Inner { chunks: LruCache::unbounded(), bytes: 0, fetching: HashSet::new() };
         Self { limit, inner: Mutex::new(inner), arrived: Condvar::new() }
     }
 
@@ -67,13 +67,12 @@ impl ChunkCache {
             if let Some(chunk) = inner.chunks.get(&hash) {
                 return Ok(Arc::clone(chunk));
             }
-            match inner.fetching.get_mut(&hash) {
-                Some(waiting) => *waiting += 1,
-                None => break,
+            if !inner.fetching.contains(&hash) {
+                break;
             }
             inner = self.arrived.wait(inner).unwrap_or_else(PoisonError::into_inner);
         }
-        inner.fetching.insert(hash, 0);
+        inner.fetching.insert(hash);
         drop(inner);
         let fetching = Fetching { cache: self, hash };
         let chunk: Arc<[u8]> = fetch()?.into();

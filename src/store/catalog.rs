@@ -45,6 +45,13 @@ pub struct FileRecord {
     index: Arc<Index>,
 }
 
+impl FileRecord {
+    /// The vault file that holds the record.
+    pub fn described_in(&self) -> String {
+        super::index::path_of(self.index.id())
+    }
+}
+
 /// A pack as an index describes it, ready to be read.
 #[derive(Debug, Clone)]
 pub struct Pack {
@@ -221,6 +228,11 @@ impl Catalog {
         self.ask(|index| Ok(index.chunk(hash)?.filter(shareable)))
     }
 
+    /// The description of a pack that has a file of its own.
+    pub fn pack(&self, id: PackId) -> Result<Option<PackRow>, StoreError> {
+        self.ask(|index| index.pack(id))
+    }
+
     /// The pack an extent of `file` lies in.
     pub fn pack_of(&self, file: &FileRecord, extent: &Extent) -> Result<Pack, StoreError> {
         let inside = |index: &Arc<Index>| {
@@ -266,6 +278,12 @@ impl Catalog {
     /// The whole content of a small file.
     pub fn read_all(&self, file: &FileRecord) -> Result<Vec<u8>, StoreError> {
         let mut content = Vec::new();
+        self.read_each(file, &mut |bytes| content.extend_from_slice(bytes))?;
+        Ok(content)
+    }
+
+    /// Hands over a file's content from front to back, a chunk at a time.
+    pub fn read_each(&self, file: &FileRecord, each: &mut dyn FnMut(&[u8])) -> Result<(), StoreError> {
         for extent in &file.extents {
             let pack = self.pack_of(file, extent)?;
             let (mut at, end) = (extent.start, extent.start + extent.len);
@@ -275,11 +293,11 @@ impl Catalog {
                 let from = usize::try_from(at - row.raw_start).unwrap_or(usize::MAX);
                 let take = usize::try_from(end - at).unwrap_or(usize::MAX);
                 let bytes = chunk.get(from..).unwrap_or_default();
-                content.extend_from_slice(&bytes[..take.min(bytes.len())]);
+                each(&bytes[..take.min(bytes.len())]);
                 at = row.raw_start + u64::from(row.raw_len);
             }
         }
-        Ok(content)
+        Ok(())
     }
 
     /// The open file of a pack.

@@ -19,7 +19,7 @@ use super::object::{Kind, ObjectHasher};
 use super::pack::{Compression, PackFile, shrinks_well};
 use super::pointer::Pointer;
 use super::publish::discard;
-use super::transaction::Transaction;
+use super::transaction::{Transaction, unless_damaged};
 
 /// A file from this size on is "large": it gets a pack of its own. Opening a backing file costs about 9 us,
 /// reading 64 KiB through a streaming mount about 30 us, so small files lose more than they gain by it.
@@ -60,27 +60,31 @@ pub struct StoredFile {
     pub new_bytes: u64,
 }
 
-/// Identifies a file as it is read.
-struct Identity {
+/// Finds a file's ids as it is read.
+#[derive(Debug)]
+pub struct Identity {
     sha256: sha2::Sha256,
     blob: Option<ObjectHasher>,
     size: u64,
 }
 
 impl Identity {
-    fn new(size: u64, pointer: bool) -> Self {
+    /// For a file of `size` bytes; `pointer` says that Git sees its LFS pointer.
+    pub fn new(size: u64, pointer: bool) -> Self {
         let blob = (!pointer).then(|| ObjectHasher::new(Kind::Blob, size));
         Self { sha256: sha2::Sha256::new(), blob, size }
     }
 
-    fn update(&mut self, bytes: &[u8]) {
+    /// Takes the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
         self.sha256.update(bytes);
         if let Some(blob) = &mut self.blob {
             blob.update(bytes);
         }
     }
 
-    fn finish(self) -> (Sha256, ObjectId) {
+    /// SHA-256 of the content, and its blob id in Git.
+    pub fn finish(self) -> (Sha256, ObjectId) {
         let sha256 = Sha256::from_bytes(self.sha256.finalize().into());
         let blob =
             self.blob.map_or_else(|| Pointer { sha256, size: self.size }.blob_id(), ObjectHasher::finish);
@@ -127,10 +131,6 @@ impl Transaction<'_> {
         Ok(StoredFile { sha256, size, blob, new_bytes })
     }
 
-    fn is_known(&self, sha256: Sha256) -> Result<bool, StoreError> {
-        Ok(self.builder.has_file(sha256) || self.base.catalog.file_size(sha256)?.is_some())
-    }
-
     fn add_small(
         &mut self,
         content: &mut dyn Content,
@@ -147,7 +147,7 @@ impl Transaction<'_> {
         let mut identity = Identity::new(size, pointer);
         identity.update(&bytes);
         let (sha256, blob) = identity.finish();
-        if self.is_known(sha256)? {
+        if self.is_known(sha256) {
             return Ok((sha256, blob, 0));
         }
         let mut extents = Vec::new();
@@ -193,7 +193,7 @@ impl Transaction<'_> {
         })?;
         check_unchanged(content)?;
         let (sha256, blob) = identity.finish();
-        if self.is_known(sha256)? {
+        if self.is_known(sha256) {
             drop(sink);
             discard(&*self.vault.media, &tmp);
             return Ok((sha256, blob, 0));
@@ -212,7 +212,7 @@ impl Transaction<'_> {
 
     /// Reads the content once, handing every byte to `each` and cutting it into chunks.
     fn spool(
-        &self,
+        &mut self,
         content: &mut dyn Content,
         each: &mut dyn FnMut(&[u8]) -> Result<(), StoreError>,
     ) -> Result<Vec<Piece>, StoreError> {
@@ -243,19 +243,18 @@ impl Transaction<'_> {
         }
     }
 
-    fn piece(&self, raw: &[u8]) -> Piece {
+    fn piece(&mut self, raw: &[u8]) -> Piece {
         let hash = chunk::hash(raw);
         let len = u32::try_from(raw.len()).expect("a chunk is at most 128 KiB");
         Piece { hash, len, known: self.find_chunk(hash, len) }
     }
 
-    fn find_chunk(&self, hash: ChunkHash, len: u32) -> Option<(PackId, u64)> {
+    fn find_chunk(&mut self, hash: ChunkHash, len: u32) -> Option<(PackId, u64)> {
         if let Some(&place) = self.own_chunks.get(&hash) {
             return Some(place);
         }
-        // A damaged index must not stop anyone from committing: what it hides is stored again.
-        let found = self.base.catalog.chunk(hash).unwrap_or_default();
-        found.filter(|(_, chunk)| chunk.raw_len == len).map(|(pack, chunk)| (pack.id, chunk.raw_start))
+        let (pack, chunk) = unless_damaged(self.base.catalog.chunk(hash))?;
+        (chunk.raw_len == len && self.is_sound(pack.id)).then_some((pack.id, chunk.raw_start))
     }
 
     fn keep_whole(

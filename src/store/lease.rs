@@ -46,25 +46,28 @@ fn paths(name: PackId) -> (String, String) {
     (format!("leases/{name}.lease"), format!("locks/lease-{name}"))
 }
 
-/// Takes a lease under a random `name`. `None` when the vault cannot be written.
-pub fn take(media: &Arc<dyn Media>, name: PackId, lease: &Lease) -> Result<Option<HeldLease>, StoreError> {
+/// Takes a lease under a random `name`. `None`, with a word in the log, when the vault cannot be written: on
+/// read-only media, or a full disk. Reading never depends on writing.
+pub fn take(media: &Arc<dyn Media>, name: PackId, lease: &Lease) -> Option<HeldLease> {
     let (path, lock_path) = paths(name);
     match write(&**media, &path, &lock_path, lease) {
-        Ok(lock) => Ok(Some(HeldLease { media: Arc::clone(media), path, lock_path, lock })),
-        Err(error) if is_read_only(&error) => Ok(None),
-        Err(error) => Err(StoreError::io("write", &path)(error)),
+        Ok(lock) => Some(HeldLease { media: Arc::clone(media), path, lock_path, lock }),
+        Err(error) => {
+            tracing::info!(path, %error, "reading without a lease");
+            discard(&**media, &path);
+            discard(&**media, &lock_path);
+            None
+        }
     }
 }
 
 fn write(media: &dyn Media, path: &str, lock_path: &str, lease: &Lease) -> io::Result<Option<Box<dyn Lock>>> {
+    // Folders that are empty at rest: archives leave them out.
+    media.create_dir("locks")?;
+    media.create_dir("leases")?;
     let lock = media.lock(lock_path, LockMode::Exclusive, Wait::Forever)?;
     media.create(path)?.write_all(&frame::encode(KIND, lease).0)?;
     Ok(lock)
-}
-
-fn is_read_only(error: &io::Error) -> bool {
-    use io::ErrorKind::{NotFound, PermissionDenied, ReadOnlyFilesystem};
-    matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem | NotFound)
 }
 
 impl Drop for HeldLease {

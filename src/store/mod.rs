@@ -31,6 +31,7 @@ pub mod path;
 pub mod pointer;
 pub mod publish;
 pub mod refname;
+mod scratch;
 pub mod transaction;
 pub mod vault;
 

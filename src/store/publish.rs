@@ -59,9 +59,11 @@ pub fn create_vault(media: &dyn Media, settings: &Settings) -> Result<(), StoreE
     // A crash may keep any of these names without the others, and the marker says that the folders are there.
     sync_dir(media, "")?;
     let (bytes, _) = frame::encode(MARKER_KIND, settings);
-    match put(media, &format!("tmp/{}-marker", settings.vault_id), MARKER, &bytes) {
-        Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {}
-        other => other?,
+    let tmp = format!("tmp/{}-marker", settings.vault_id);
+    write(media, &tmp, &bytes)?;
+    match media.publish(&tmp, MARKER) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => discard(media, &tmp),
+        done => done.map_err(StoreError::io("publish", MARKER))?,
     }
     sync_dir(media, "")
 }
@@ -69,17 +71,17 @@ pub fn create_vault(media: &dyn Media, settings: &Settings) -> Result<(), StoreE
 /// Writes a file under a temporary name, syncs it, and moves it to a name that does not exist. The name is
 /// durable once its folder is synced.
 fn put(media: &dyn Media, tmp: &str, path: &str, bytes: &[u8]) -> Result<(), StoreError> {
+    write(media, tmp, bytes)?;
+    media.publish(tmp, path).map_err(StoreError::io("publish", path)).inspect_err(|_| discard(media, tmp))
+}
+
+/// Writes and syncs a file under a temporary name.
+fn write(media: &dyn Media, tmp: &str, bytes: &[u8]) -> Result<(), StoreError> {
     let mut sink = media.create(tmp).map_err(StoreError::io("create", tmp))?;
-    let done = sink
-        .write_all(bytes)
-        .map_err(StoreError::io("write", tmp))
+    let written = sink.write_all(bytes).map_err(StoreError::io("write", tmp));
+    written
         .and_then(|()| sink.sync().map_err(StoreError::io("sync", tmp)))
-        .and_then(|()| media.publish(tmp, path).map_err(StoreError::io("publish", path)));
-    drop(sink);
-    if done.is_err() {
-        discard(media, tmp);
-    }
-    done
+        .inspect_err(|_| discard(media, tmp))
 }
 
 /// Whether a file holds exactly these bytes.
@@ -148,6 +150,8 @@ impl Transaction<'_> {
         if self.lock.is_none() {
             self.lock()?;
         }
+        self.close_packs()?;
+        self.make_packs_durable()?;
         let base = Arc::clone(&self.base);
         check_refs(&base.state, &change)?;
         let media = &*self.vault.media;
@@ -187,7 +191,8 @@ impl Transaction<'_> {
             self.builder.build()
         } else {
             let mut merged = self.builder.clone();
-            peers.iter().try_for_each(|index| merged.absorb(index))?;
+            // Newest first: where two say something of one content, the later knows better.
+            peers.iter().rev().try_for_each(|index| merged.absorb(index))?;
             merged.build()
         };
         let path = index::path_of(id);
@@ -213,22 +218,19 @@ impl Transaction<'_> {
         }
         let (bytes, checksum) = frame::encode(RECORD, record);
         let tmp = self.next_tmp();
-        let kept = std::mem::take(&mut self.published);
-        match put(media, &tmp, &path, &bytes) {
+        write(media, &tmp, &bytes)?;
+        // Once the move was asked for, nothing of the transaction may be taken back: it may be visible.
+        self.published.clear();
+        match media.publish(&tmp, &path) {
             Ok(()) => {}
             // A network filesystem may carry the move out and lose the answer: then the bytes are ours.
             Err(_) if read_file(media, &path).is_ok_and(|found| found == bytes) => {}
-            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
-                self.published = kept;
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 self.lock = None;
                 return Err(StoreError::Overtaken(record.seq));
             }
-            Err(error) => {
-                self.published = kept;
-                return Err(error);
-            }
+            Err(source) => return Err(StoreError::Unconfirmed { seq: record.seq, source }),
         }
-        // From here on the transaction is visible: nothing of it may be taken back.
         media.sync_dir(&bucket).map_err(|source| StoreError::Unconfirmed { seq: record.seq, source })?;
         Ok(checksum)
     }

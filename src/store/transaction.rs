@@ -1,6 +1,6 @@
 //! One transaction being prepared: content and objects go in, nothing is visible until it is published.
 //!
-//! Bytes go to `tmp/` or stay in memory; dropping the transaction takes them away again. Turning content into
+//! Bytes go to `tmp/` or stay in memory; dropping the transaction takes them away again (`scratch`). Turning content into
 //! chunks is in `ingest`, making it durable in `publish`; this file holds what they share and adds objects.
 
 use std::borrow::Cow;
@@ -18,6 +18,7 @@ use super::object::Timestamp;
 use super::object::{self, Kind};
 use super::pack::{self, Filled, PackFile, SharedPack};
 use super::publish::discard;
+use super::scratch::Scratch;
 use super::vault::{Vault, View};
 
 /// What a transaction is told about the world: the library has no clock, no user and no randomness.
@@ -50,17 +51,16 @@ pub struct Transaction<'v> {
     /// Chunks of this transaction's whole-file packs, for files of the same transaction.
     pub(super) own_chunks: HashMap<ChunkHash, (PackId, u64)>,
     pub(super) lock: Option<Box<dyn Lock>>,
+    /// Packs looked at, and whether they are there with all their bytes.
+    sound: HashMap<PackId, bool>,
     names: u64,
-    tmp_files: Vec<String>,
+    scratch: Scratch,
 }
 
 impl Vault {
     /// Starts a transaction on the newest state.
     pub fn begin(&self, context: Context) -> Result<Transaction<'_>, StoreError> {
-        // Folders that are empty at rest: archives and some copiers leave them out.
-        for folder in ["tmp", "locks"] {
-            self.media.create_dir(folder).map_err(StoreError::io("create", folder))?;
-        }
+        let scratch = Scratch::new(&self.media, PackId::from_bytes(context.nonce))?;
         let base = self.refresh()?;
         Ok(Transaction {
             vault: self,
@@ -73,8 +73,9 @@ impl Vault {
             published: Vec::new(),
             own_chunks: HashMap::new(),
             lock: None,
+            sound: HashMap::new(),
             names: 0,
-            tmp_files: Vec::new(),
+            scratch,
         })
     }
 }
@@ -97,9 +98,7 @@ impl Transaction<'_> {
     }
 
     pub(super) fn next_tmp(&mut self) -> String {
-        let name = format!("tmp/{}", PackId::from_bytes(self.next_name()));
-        self.tmp_files.push(name.clone());
-        name
+        self.scratch.next()
     }
 
     /// The pack that small content goes to, closing the last one when it is full.
@@ -152,8 +151,8 @@ impl Transaction<'_> {
                 Ok(Some((kind, Cow::Owned(body))))
             }
             Some(Added::Blob(_) | Added::Pointer(_)) => Err(StoreError::Collision(id)),
-            None if self.base.catalog.try_object(id)?.is_none() => Ok(None),
-            None => self.base.catalog.body(id).map(|(kind, body)| Some((kind, Cow::Owned(body)))),
+            None if unless_damaged(self.base.catalog.try_object(id)).is_none() => Ok(None),
+            None => Ok(self.base.catalog.body(id).ok().map(|(kind, body)| (kind, Cow::Owned(body)))),
         }
     }
 
@@ -163,7 +162,9 @@ impl Transaction<'_> {
             Some(Added::Blob(known)) => Some((known, false)),
             Some(Added::Pointer(known)) => Some((known, true)),
             Some(Added::Body(..)) => return Err(StoreError::Collision(id)),
-            None if self.base.catalog.try_object(id)?.is_some() => Some(self.base.catalog.blob(id)?),
+            None if unless_damaged(self.base.catalog.try_object(id)).is_some() => {
+                Some(self.base.catalog.blob(id)?)
+            }
             None => None,
         };
         match known {
@@ -174,17 +175,51 @@ impl Transaction<'_> {
         Ok(())
     }
 
+    /// Whether content with this hash is stored or being stored, and the packs it is in are there.
+    pub(super) fn is_known(&mut self, sha256: Sha256) -> bool {
+        if self.builder.has_file(sha256) {
+            return true;
+        }
+        let Some(record) = unless_damaged(self.base.catalog.try_file(sha256)) else { return false };
+        record.extents.iter().all(|extent| extent.pack == PackId::HERE || self.is_sound(extent.pack))
+    }
+
+    /// Whether a pack is there with all its bytes: a lost one must not stand in for content that is at hand.
+    pub(super) fn is_sound(&mut self, id: PackId) -> bool {
+        if let Some(&sound) = self.sound.get(&id) {
+            return sound;
+        }
+        let described = unless_damaged(self.base.catalog.pack(id));
+        let found = self.vault.media.len(&pack::path_of(id));
+        let sound = described.is_some_and(|row| found.is_ok_and(|len| len == Some(row.stored_len)));
+        self.sound.insert(id, sound);
+        sound
+    }
+
+    /// Whether it brings content that the vault did not have or had lost.
+    pub fn brings_content(&self) -> bool {
+        self.builder.has_files()
+    }
+
     /// Forgets the trees, commits and tags added so far: the state they were built on is no longer the newest.
     pub fn forget_objects(&mut self) {
         self.builder.drop_bodies();
     }
 }
 
+/// What a lookup found. A damaged index must not stop anyone from committing: what it hides is stored again.
+pub(super) fn unless_damaged<T>(found: Result<Option<T>, StoreError>) -> Option<T> {
+    found.unwrap_or_else(|error| {
+        tracing::warn!(%error, "stored again what may be there");
+        None
+    })
+}
+
 impl Drop for Transaction<'_> {
     fn drop(&mut self) {
         self.shared = None;
         self.closed.clear();
-        for path in self.tmp_files.drain(..).chain(self.published.drain(..)) {
+        for path in self.published.drain(..) {
             discard(&*self.vault.media, &path);
         }
     }

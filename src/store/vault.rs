@@ -110,14 +110,18 @@ impl Vault {
     /// Reads what was published since, and answers the newest state.
     pub fn refresh(&self) -> Result<Arc<View>, StoreError> {
         let current = self.view();
-        let tail = scan::tail(&*self.media, current.state.tip)?;
+        let Ok(tail) = scan::tail(&*self.media, current.state.tip) else {
+            // What we saw may have been passed over since, by a writer who could not see all of it.
+            return Ok(self.install(first_view(&self.media, &self.cache)?));
+        };
         if tail.records.is_empty() && tail.next == current.state.next {
             return Ok(current);
         }
         let mut state = current.state.clone();
         tail.records.iter().for_each(|(record, checksum)| state.fold(record, *checksum));
         state.next = tail.next;
-        let warnings = current.warnings.iter().cloned().chain(tail.warnings).collect();
+        let mut warnings = current.warnings.clone();
+        warnings.extend(tail.warnings.into_iter().filter(|new| !current.warnings.contains(new)));
         let catalog = Catalog::open(&self.media, &state.indexes, &self.cache, Some(&current.catalog));
         Ok(self.install(View { state, catalog, warnings }))
     }
@@ -135,7 +139,14 @@ impl Vault {
 fn first_view(media: &Arc<dyn Media>, cache: &Arc<BlockCache>) -> Result<View, StoreError> {
     let (checkpoint, mut warnings) = scan::checkpoint(&**media)?;
     let mut state = checkpoint.map(State::from_checkpoint).unwrap_or_default();
-    let tail = scan::tail(&**media, state.tip)?;
+    let tail = match scan::tail(&**media, state.tip) {
+        Ok(tail) => tail,
+        // A checkpoint is only a shortcut: the whole log decides.
+        Err(error) => {
+            state = State::default();
+            scan::tail(&**media, None).map_err(|_| error)?
+        }
+    };
     tail.records.iter().for_each(|(record, checksum)| state.fold(record, *checksum));
     state.next = tail.next;
     warnings.extend(tail.warnings);

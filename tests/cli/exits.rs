@@ -78,7 +78,7 @@ fn every_report_is_json_when_asked_for() {
     assert_eq!(json(&["branch", "--show-current"])["name"], "main");
     assert_eq!(json(&["branch", "new"])["targetCommit"], desk.head());
     assert_eq!(json(&["tag"])[0]["name"], "v1");
-    assert_eq!(json(&["tag", "v2"])["target"], desk.head());
+    assert_eq!(json(&["tag", "v2"])["targetCommit"], desk.head());
     assert_eq!(json(&["rev-parse", "HEAD", "main"]), Value::from(vec![desk.head(), desk.head()]));
     assert_eq!(json(&["verify"])["ok"], true);
     assert_eq!(json(&["verify", "--full"])["full"], true);

@@ -41,7 +41,8 @@ impl Pair {
     fn commit(&self, minute: i64, message: &str) {
         self.git(minute, &["-C", "work", "add", "--all"]).ok();
         self.git(minute, &["-C", "work", "commit", "--quiet", "--allow-empty", "-m", message]).ok();
-        let base = ["-C", "vault", "commit", "--allow-empty", "-m", message, "--add", ".=work"];
+        let base =
+            ["-C", "vault", "commit", "--keep-links", "--allow-empty", "-m", message, "--add", ".=work"];
         let deleted =
             self.git(0, &["-C", "work", "diff", "--name-only", "--diff-filter=D", "HEAD~", "HEAD"]).ok().out;
         let deletions: Vec<String> = deleted.lines().map(|path| format!("--delete={path}")).collect();

@@ -34,7 +34,7 @@ fn the_executable_bit_is_kept_and_can_change_alone() {
 }
 
 #[test]
-fn symlinks_are_kept_as_they_are_wherever_they_lead() {
+fn symlinks_are_kept_as_links_and_only_on_request_without_what_they_stand_for() {
     let desk = Desk::new();
     desk.write("d/sub/f", "1");
     symlink("sub/f", desk.path("d/file")).unwrap();
@@ -42,13 +42,17 @@ fn symlinks_are_kept_as_they_are_wherever_they_lead() {
     symlink("no/where at all", desk.path("d/dangling")).unwrap();
     symlink("/etc/hostname", desk.path("d/absolute")).unwrap();
     symlink(".", desk.path("d/sub/self")).unwrap();
-    desk.commit(["d"]);
+    for link in ["d/dangling", "d/absolute"] {
+        desk.refused([link], 1, &[link, "symlink", "--keep-links"]);
+    }
+    desk.refused(["d"], 1, &["symlink", "--keep-links"]);
+    desk.commit(["--keep-links", "d"]);
     let links: Vec<String> =
         modes(&desk).into_iter().filter(|(_, mode)| mode == "120000").map(|(path, _)| path).collect();
     assert_eq!(links, ["d/absolute", "d/dangling", "d/file", "d/folder", "d/sub/self"]);
     assert_eq!(desk.content(":d/dangling"), b"no/where at all");
     // Given by name a link is a link, also to a folder; as the root it is the folder.
-    desk.commit(["--add", "link=d/folder", "d/dangling"]);
+    desk.commit(["--keep-links", "--add", "link=d/folder", "d/dangling"]);
     assert_eq!(desk.content(":link"), b"sub");
     assert_eq!(desk.content(":dangling"), b"no/where at all");
     desk.commit(["--add", ".=d/folder", "--delete", "link"]);
@@ -82,7 +86,7 @@ fn names_and_targets_that_are_not_utf8_are_refused() {
     desk.refused([local.as_os_str()], 2, &["caf", "--add"]);
     fs::rename(local, desk.path("d/cafe")).unwrap();
     symlink(odd, desk.path("d/link")).unwrap();
-    desk.refused(["d"], 1, &["d/link", "not UTF-8"]);
+    desk.refused(["--keep-links", "d"], 1, &["d/link", "not UTF-8"]);
 }
 
 #[test]

@@ -11,8 +11,9 @@ use crate::cli::{identity, output};
 pub(super) fn run(cli: &Cli, args: &BranchArgs) -> Result<(), Failure> {
     let repository = open(cli)?;
     let Some(name) = &args.name else { return list(cli, args, &repository) };
-    let at = repository.create_branch(name, args.start.as_deref(), false, &identity::actor()?)?;
-    if cli.json { output::json(&json!({ "name": name, "targetCommit": at })) } else { Ok(()) }
+    repository.create_branch(name, args.start.as_deref(), false, &identity::actor()?)?;
+    let made = repository.list_branches()?.into_iter().find(|branch| branch.name == *name);
+    if cli.json { output::json(&made) } else { Ok(()) }
 }
 
 fn list(cli: &Cli, args: &BranchArgs, repository: &Repository) -> Result<(), Failure> {

@@ -25,6 +25,7 @@ pub(super) fn run(cli: &Cli, args: &CommitArgs, matches: &ArgMatches) -> Result<
         parent_commit: args.parent.clone(),
         author: Some(identity::author(args.author.as_deref(), args.date.as_deref())?),
         allow_empty: args.allow_empty,
+        keep_links: args.keep_links,
     };
     let bar = Bar::new(cli.json);
     let outcome =

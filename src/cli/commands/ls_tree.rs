@@ -6,7 +6,6 @@ use super::open;
 use crate::cli::args::{Cli, LsTreeArgs};
 use crate::cli::failure::Failure;
 use crate::cli::output::{self, JsonArray, stdout};
-use crate::ops::OpsError;
 use crate::ops::models::TreeItem;
 use crate::ops::tree::list_repo_tree;
 
@@ -14,16 +13,11 @@ pub(super) fn run(cli: &Cli, args: &LsTreeArgs) -> Result<(), Failure> {
     let repository = open(cli)?;
     let snapshot = repository.snapshot(args.revision.as_deref())?;
     let path = args.path.as_deref().unwrap_or_default();
-    let mut failed = Ok(());
-    let mut each = |show: &mut dyn FnMut(&TreeItem) -> Result<(), Failure>| {
-        let listed = list_repo_tree(&snapshot, path, args.recursive, &mut |item| {
-            if args.recursive && !args.trees && item.kind == "directory" {
-                return Ok(());
-            }
-            failed = show(&item);
-            if failed.is_err() { Err(OpsError::Invalid(String::new())) } else { Ok(()) }
-        });
-        std::mem::replace(&mut failed, Ok(())).and(listed.map_err(Failure::from))
+    let each = |show: &mut dyn FnMut(&TreeItem) -> Result<(), Failure>| {
+        list_repo_tree(&snapshot, path, args.recursive, &mut |item| {
+            let left_out = args.recursive && !args.trees && item.kind == "directory";
+            if left_out { Ok(()) } else { show(&item) }
+        })
     };
     if cli.json {
         let mut array = JsonArray::new(stdout());

@@ -17,6 +17,7 @@ mod verify;
 use std::io::Write as _;
 
 use clap::ArgMatches;
+use serde_json::json;
 
 use super::args::{Cli, Command};
 use super::failure::Failure;
@@ -47,10 +48,19 @@ pub(super) fn run(cli: &Cli, matches: &ArgMatches) -> Result<(), Failure> {
 /// Opens the vault of `-C`, and says what was passed over while opening it.
 fn open(cli: &Cli) -> Result<Repository, Failure> {
     let repository = Repository::open(&cli.vault).map_err(|error| located(cli, error.into()))?;
-    for warning in repository.warnings() {
-        tell(&format!("warning: {}: {}", warning.file, warning.detail))?;
-    }
+    warn(cli, &repository)?;
     Ok(repository)
+}
+
+/// Says on standard error what was passed over when the vault was opened.
+fn warn(cli: &Cli, repository: &Repository) -> Result<(), Failure> {
+    repository.warnings().iter().try_for_each(|warning| {
+        if cli.json {
+            tell(&json!({ "warning": { "file": warning.file, "detail": warning.detail } }).to_string())
+        } else {
+            tell(&format!("warning: {}: {}", warning.file, warning.detail))
+        }
+    })
 }
 
 /// A failure to open, with the folder that was tried.

@@ -10,7 +10,7 @@ use hubvault_platform::process::{self, TerminationGuard};
 use hubvault_platform::{MountOptions, Mounted, mount};
 use serde_json::{Value, json};
 
-use super::{say, tell};
+use super::{say, warn};
 use crate::Repository;
 use crate::cli::args::{Cli, MountArgs};
 use crate::cli::failure::Failure;
@@ -19,17 +19,18 @@ use crate::mount::SnapshotTree;
 use crate::ops::HeldLease;
 
 pub(super) fn run(cli: &Cli, args: &MountArgs) -> Result<(), Failure> {
+    if args.serve {
+        // Split already, by the process that started this one.
+        return serve_in_background(cli, args, Path::new(&args.target), args.revision.as_deref());
+    }
     let (mountpoint, revision) =
         parse::mount_target(&args.target, args.revision.as_deref()).map_err(Failure::usage)?;
-    if args.serve {
-        return serve_in_background(args, Path::new(mountpoint), revision);
-    }
     if args.foreground {
-        let serving = start(args, Path::new(mountpoint), revision)?;
+        let serving = start(cli, args, Path::new(mountpoint), revision)?;
         show(cli, &serving.about)?;
         return Ok(serving.mounted.wait()?);
     }
-    show(cli, &launch(args)?)
+    show(cli, &launch(args, Path::new(mountpoint), revision)?)
 }
 
 fn show(cli: &Cli, about: &Value) -> Result<(), Failure> {
@@ -55,20 +56,18 @@ struct Serving {
 }
 
 /// Mounts.
-fn start(args: &MountArgs, mountpoint: &Path, revision: Option<&str>) -> Result<Serving, Failure> {
+fn start(cli: &Cli, args: &MountArgs, mountpoint: &Path, revision: Option<&str>) -> Result<Serving, Failure> {
     let cache = usize::try_from(args.cache_size).unwrap_or(usize::MAX);
     let repository = Repository::open(&args.vault).map_err(|error| Failure::from(error).at(&args.vault))?;
     let repository = repository.with_cache(cache);
-    for warning in repository.warnings() {
-        tell(&format!("warning: {}: {}", warning.file, warning.detail))?;
-    }
+    warn(cli, &repository)?;
     let snapshot = repository.snapshot(revision)?;
     let shown = match revision {
         Some(revision) => revision.to_owned(),
         None => repository.default_branch()?,
     };
     let purpose = format!("mount {}", absolute(mountpoint)?.display());
-    let lease = repository.lease(&snapshot, &identity::reader()?, &purpose, std::process::id())?;
+    let lease = repository.lease(&snapshot, &identity::reader()?, &purpose, std::process::id());
     let vault = repository.root().unwrap_or(&args.vault).display().to_string();
     let mut options = MountOptions::new(format!("{vault}@{shown}"));
     options.allow_other = args.allow_other;
@@ -93,18 +92,18 @@ fn unmount_on_termination(mounted: &Mounted) -> Result<TerminationGuard, Failure
 }
 
 /// Starts this program again, in the background, and waits for its one line: serving, or why not.
-fn launch(args: &MountArgs) -> Result<Value, Failure> {
+fn launch(args: &MountArgs, mountpoint: &Path, revision: Option<&str>) -> Result<Value, Failure> {
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("mount").arg("--serve").arg("--cache-size").arg(args.cache_size.to_string());
     if args.allow_other {
         command.arg("--allow-other");
     }
-    if let Some(revision) = &args.revision {
+    if let Some(revision) = revision {
         command.arg("--revision").arg(revision);
     }
     // The server lives in no folder of the user's: that one could not be unmounted, or removed, while it serves.
     command.current_dir("/");
-    command.arg("--").arg(absolute(&args.vault)?).arg(absolute(Path::new(&args.target))?);
+    command.arg("--").arg(absolute(&args.vault)?).arg(absolute(mountpoint)?);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log_file());
     let mut child = command.spawn()?;
     let mut line = String::new();
@@ -119,12 +118,17 @@ fn launch(args: &MountArgs) -> Result<Value, Failure> {
     let message = answer["error"]["message"]
         .as_str()
         .map_or_else(|| format!("the serving process ended with {status}"), str::to_owned);
-    Err(Failure::with_code(answer["error"]["code"].as_str().unwrap_or_default(), message))
+    Err(Failure::described(answer["error"]["code"].as_str().unwrap_or("mount"), message))
 }
 
-fn serve_in_background(args: &MountArgs, mountpoint: &Path, revision: Option<&str>) -> Result<(), Failure> {
+fn serve_in_background(
+    cli: &Cli,
+    args: &MountArgs,
+    mountpoint: &Path,
+    revision: Option<&str>,
+) -> Result<(), Failure> {
     process::detach_session()?;
-    let started = start(args, mountpoint, revision);
+    let started = start(cli, args, mountpoint, revision);
     let answer = match &started {
         Ok(serving) => json!({ "mounted": serving.about }),
         Err(failure) => json!({ "error": failure.to_json() }),

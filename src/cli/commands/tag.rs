@@ -1,7 +1,5 @@
 //! `hv tag`
 
-use serde_json::json;
-
 use super::{open, say};
 use crate::cli::args::{Cli, TagArgs};
 use crate::cli::failure::Failure;
@@ -14,6 +12,7 @@ pub(super) fn run(cli: &Cli, args: &TagArgs) -> Result<(), Failure> {
         return if cli.json { output::json(&tags) } else { tags.iter().try_for_each(|tag| say(&tag.name)) };
     };
     let message = args.message.as_deref();
-    let at = repository.create_tag(name, message, args.revision.as_deref(), false, &identity::actor()?)?;
-    if cli.json { output::json(&json!({ "name": name, "target": at })) } else { Ok(()) }
+    repository.create_tag(name, message, args.revision.as_deref(), false, &identity::actor()?)?;
+    let made = repository.list_tags()?.into_iter().find(|tag| tag.name == *name);
+    if cli.json { output::json(&made) } else { Ok(()) }
 }

@@ -326,9 +326,14 @@ impl Index {
         Err(self.damaged(format!("pack {} has no chunk at {position}", pack.id)))
     }
 
-    /// Reads and checks every block; the way `verify` looks at an index.
+    /// Reads and checks every block.
     pub fn check_all_blocks(&self) -> Result<(), StoreError> {
-        (0..self.trailer.block_count).try_for_each(|number| self.block(number).map(drop))
+        self.bad_blocks().next().map_or(Ok(()), Err)
+    }
+
+    /// What is wrong with each block that fails its check.
+    pub fn bad_blocks(&self) -> impl Iterator<Item = StoreError> + '_ {
+        (0..self.trailer.block_count).filter_map(|number| self.block(number).err())
     }
 }
 

@@ -134,7 +134,12 @@ impl IndexBuilder {
         self.files.entry(sha256).or_insert(FileDraft { size, extents });
     }
 
-    /// Size of a file added before.
+    /// Whether any file was added.
+    pub fn has_files(&self) -> bool {
+        !self.files.is_empty()
+    }
+
+    /// Whether this file was added before.
     pub fn has_file(&self, sha256: Sha256) -> bool {
         self.files.contains_key(&sha256)
     }

@@ -6,6 +6,7 @@
 //! built on must be whole; if it is not, that is damage and an error. When only a pack or an index it brought is
 //! lost, and content that came later is there, the record counts: what is lost must not take the rest along.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use super::record::{CHECKPOINT, Checkpoint, Previous, RECORD, Record};
@@ -25,10 +26,8 @@ pub struct Warning {
     pub detail: String,
 }
 
-/// What reading one record gave.
+/// What a record file holds.
 enum Found {
-    /// No such file.
-    Absent,
     /// A whole record, its checksum, and what became of the files it brought.
     Whole(Box<Record>, Checksum, Files),
     /// Never written to its end: to be passed over if nothing was built on it.
@@ -57,26 +56,24 @@ pub fn read_file(media: &dyn Media, path: &str) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn read_record(media: &dyn Media, seq: u64) -> Result<Found, StoreError> {
+fn read_record(media: &dyn Media, seq: u64) -> Result<Option<Found>, StoreError> {
     let path = record_path(seq);
     let bytes = match read_file(media, &path) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Absent),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(StoreError::io("read", &path)(error)),
     };
     let (record, checksum) = match frame::decode::<Record>(RECORD, &bytes) {
         Ok(decoded) => decoded,
-        Err(FrameError::Torn) => return Ok(Found::Torn),
-        Err(error) => return Ok(Found::Damaged(frame_error(&path, &error))),
+        Err(FrameError::Torn) => return Ok(Some(Found::Torn)),
+        Err(error) => return Ok(Some(Found::Damaged(frame_error(&path, &error)))),
     };
     if record.seq != seq {
-        return Ok(Found::Damaged(StoreError::damaged(
-            &path,
-            format!("it says it is transaction {}", record.seq),
-        )));
+        let detail = format!("it says it is transaction {}", record.seq);
+        return Ok(Some(Found::Damaged(StoreError::damaged(&path, detail))));
     }
     let files = files(media, &record)?;
-    Ok(Found::Whole(Box::new(record), checksum, files))
+    Ok(Some(Found::Whole(Box::new(record), checksum, files)))
 }
 
 fn files(media: &dyn Media, record: &Record) -> Result<Files, StoreError> {
@@ -118,133 +115,118 @@ pub struct Tail {
 /// [`StoreError::Damaged`] when a record that others were built on is missing or damaged, or when the newest
 /// one was changed after it was written.
 pub fn tail(media: &dyn Media, from: Option<Previous>) -> Result<Tail, StoreError> {
-    let tail = Tail { records: Vec::new(), next: from.map_or(1, |at| at.seq + 1), warnings: Vec::new() };
-    let mut fold = Fold { tail, tip: from, held: Vec::new(), passed: Vec::new() };
-    let mut newest = None;
+    let (mut found, next) = read_all(media, from.map_or(1, |at| at.seq + 1))?;
+    let chain = chain(&mut found, from)?;
+    let counting = counting(&found, &chain);
+    let mut tail = Tail { records: Vec::new(), next, warnings: Vec::new() };
+    for (seq, found) in found {
+        match found {
+            Found::Whole(record, checksum, files) if chain[..counting].contains(&seq) => {
+                if let Files::Missing(file) = files {
+                    let detail = format!("transaction {seq} brought it, and it is missing");
+                    tail.warnings.push(Warning { file, detail });
+                }
+                tail.records.push((*record, checksum));
+            }
+            passed => {
+                let detail =
+                    format!("transaction {seq} is passed over: {}", passed.why_not(chain.contains(&seq)));
+                tail.warnings.push(Warning { file: record_path(seq), detail });
+            }
+        }
+    }
+    Ok(tail)
+}
+
+impl Found {
+    /// Why a record that does not count does not.
+    fn why_not(&self, in_chain: bool) -> String {
+        match self {
+            Self::Torn => "it was never written to its end".to_owned(),
+            Self::Damaged(error) => error.to_string(),
+            Self::Whole(_, _, Files::Missing(file)) => format!("`{file}`, which it needs, is missing"),
+            Self::Whole(..) if in_chain => "it was built on one that is passed over".to_owned(),
+            Self::Whole(..) => "later ones were built on what came before it".to_owned(),
+        }
+    }
+}
+
+/// Every record file from number `first` on, and the number after the last.
+fn read_all(media: &dyn Media, first: u64) -> Result<(BTreeMap<u64, Found>, u64), StoreError> {
+    let mut found = BTreeMap::new();
+    let mut next = first;
     loop {
-        let seq = fold.tail.next;
-        match read_record(media, seq)? {
-            Found::Absent => match newest {
-                // Numbers are never skipped, so this is the end, or a lost file, or a record published since.
-                None => {
-                    newest = Some(newest_seq(media)?);
-                    continue;
-                }
-                Some(newest) if newest <= seq => break,
-                Some(_) => {
-                    fold.pass(seq, Err(StoreError::damaged(&record_path(seq), "the file is missing")));
-                    // Only numbers that have a file are looked at: a hostile name must not keep us counting.
-                    match record_after(media, seq)? {
-                        Some(next) => fold.tail.next = next,
-                        None => break,
+        if let Some(record) = read_record(media, next)? {
+            found.insert(next, record);
+            next += 1;
+            continue;
+        }
+        // Numbers are never skipped, so this is the end, or a lost file, or a record published since. Only
+        // numbers that have a file are looked at: a hostile name must not keep us counting.
+        match record_from(media, next)? {
+            Some(seq) => next = seq,
+            None => break,
+        }
+    }
+    let after = found.last_key_value().map_or(first, |(seq, _)| seq + 1);
+    Ok((found, after))
+}
+
+/// The records that lead from `from` to the newest one, each built on the one before: what records name decides,
+/// not which files happen to be there. The newest one may be unfinished (then it never was), but not changed.
+fn chain(found: &mut BTreeMap<u64, Found>, from: Option<Previous>) -> Result<Vec<u64>, StoreError> {
+    let newest = found.iter().rev().find(|(_, record)| !matches!(record, Found::Torn)).map(|(seq, _)| *seq);
+    let mut chain = Vec::new();
+    let mut at = newest;
+    while let Some(seq) = at {
+        let Some(Found::Whole(record, ..)) = found.get(&seq) else { return Err(needed(found, seq)) };
+        chain.push(seq);
+        at = match record.previous {
+            previous if previous == from => None,
+            Some(previous) if previous.seq < seq && from.is_none_or(|from| previous.seq > from.seq) => {
+                match found.get(&previous.seq) {
+                    Some(Found::Whole(_, checksum, _)) if *checksum != previous.checksum => {
+                        let detail = "it is not the one that later transactions were built on";
+                        return Err(StoreError::damaged(&record_path(previous.seq), detail));
                     }
-                    continue;
+                    _ => Some(previous.seq),
                 }
-            },
-            Found::Whole(record, checksum, files) => fold.whole(*record, checksum, files)?,
-            Found::Torn => fold.pass(seq, Ok("it was never written to its end".to_owned())),
-            Found::Damaged(error) => fold.pass(seq, Err(error)),
-        }
-        fold.tail.next = seq + 1;
-    }
-    fold.finish()
-}
-
-/// Records being read, and what is not decided about them yet.
-struct Fold {
-    tail: Tail,
-    /// The newest record that counts.
-    tip: Option<Previous>,
-    /// Records after it, from one that lacks a file on: they count once a later one is known to have come whole.
-    held: Vec<(Record, Checksum, Files)>,
-    /// Numbers without a usable record since.
-    passed: Vec<(u64, Result<String, StoreError>)>,
-}
-
-impl Fold {
-    fn pass(&mut self, seq: u64, why: Result<String, StoreError>) {
-        self.passed.push((seq, why));
-    }
-
-    fn whole(&mut self, record: Record, checksum: Checksum, files: Files) -> Result<(), StoreError> {
-        let held_tip = self.held.last().map(|(record, checksum, _)| at(record, *checksum));
-        if record.previous == self.tip {
-            // Whoever wrote it passed over what is held.
-            self.drop_held();
-        } else if held_tip.is_none() || record.previous != held_tip {
-            return Err(self.unlinked(record.seq));
-        }
-        self.warn_of_passed();
-        let missing = matches!(files, Files::Missing(_));
-        let undecided = !self.held.is_empty() && matches!(files, Files::None);
-        self.held.push((record, checksum, files));
-        if !missing && !undecided {
-            self.keep_held();
-        }
-        Ok(())
-    }
-
-    /// Later content is there, so what is missing before it was lost: the rest must stay readable.
-    fn keep_held(&mut self) {
-        for (record, checksum, files) in self.held.drain(..) {
-            if let Files::Missing(file) = files {
-                let detail = format!("transaction {} brought it, and it is missing", record.seq);
-                self.tail.warnings.push(Warning { file, detail });
             }
-            self.tip = Some(at(&record, checksum));
-            self.tail.records.push((record, checksum));
-        }
-    }
-
-    fn drop_held(&mut self) {
-        for (record, _, files) in self.held.drain(..) {
-            let why = match files {
-                Files::Missing(file) => format!("`{file}`, which it needs, is missing"),
-                Files::None | Files::Present => "it was built on one that is passed over".to_owned(),
-            };
-            self.tail.warnings.push(warning(record.seq, &Ok(why)));
-        }
-    }
-
-    fn warn_of_passed(&mut self) {
-        self.tail.warnings.extend(self.passed.drain(..).map(|(seq, why)| warning(seq, &why)));
-    }
-
-    /// The error for a record that was built on one that is not there: about that one, where it is known.
-    fn unlinked(&mut self, seq: u64) -> StoreError {
-        let first = (!self.passed.is_empty()).then(|| self.passed.swap_remove(0));
-        match first {
-            Some((_, Err(error))) => error,
-            Some((seq, Ok(why))) => {
-                StoreError::damaged(&record_path(seq), format!("later transactions need it, and {why}"))
+            _ => {
+                return Err(StoreError::damaged(
+                    &record_path(seq),
+                    "it was not built on the record before it",
+                ));
             }
-            None => StoreError::damaged(&record_path(seq), "it was not built on the record before it"),
-        }
+        };
     }
+    chain.reverse();
+    Ok(chain)
+}
 
-    fn finish(mut self) -> Result<Tail, StoreError> {
-        self.drop_held();
-        for (seq, why) in self.passed {
-            // What is merely unfinished never happened; what was changed afterwards must not pass for that.
-            match why {
-                Err(error) => return Err(error),
-                unfinished => self.tail.warnings.push(warning(seq, &unfinished)),
-            }
-        }
-        Ok(self.tail)
+/// The error for a record that is needed and cannot be had.
+fn needed(found: &mut BTreeMap<u64, Found>, seq: u64) -> StoreError {
+    match found.remove(&seq) {
+        Some(Found::Damaged(error)) => error,
+        Some(found) => StoreError::damaged(
+            &record_path(seq),
+            format!("later transactions need it, and {}", found.why_not(true)),
+        ),
+        None => StoreError::damaged(&record_path(seq), "the file is missing"),
     }
 }
 
-fn at(record: &Record, checksum: Checksum) -> Previous {
-    Previous { seq: record.seq, checksum }
-}
-
-fn warning(seq: u64, why: &Result<String, StoreError>) -> Warning {
-    let detail = match why {
-        Ok(why) => why.clone(),
-        Err(error) => error.to_string(),
+/// How many records of the chain count. At its end, records whose files are not there, and what was built on
+/// them, do not: a copy made while a writer was at work lacks them. But when content that came later is there,
+/// what is missing was lost, and must not take the rest along.
+fn counting(found: &BTreeMap<u64, Found>, chain: &[u64]) -> usize {
+    let files = |at: usize| match &found[&chain[at]] {
+        Found::Whole(_, _, files) => files,
+        Found::Torn | Found::Damaged(_) => &Files::None,
     };
-    Warning { file: record_path(seq), detail: format!("transaction {seq} is passed over: {detail}") }
+    let present = (0..chain.len()).rev().find(|&at| matches!(files(at), Files::Present));
+    let certain = present.map_or(0, |at| at + 1);
+    (certain..chain.len()).find(|&at| matches!(files(at), Files::Missing(_))).unwrap_or(chain.len())
 }
 
 /// Numbers of the files with this ending in one folder of the log, ascending. Only names that we would give:
@@ -277,10 +259,10 @@ fn buckets(media: &dyn Media) -> Result<Vec<u64>, StoreError> {
     Ok(found)
 }
 
-/// Number of the first record file after `seq`.
-fn record_after(media: &dyn Media, seq: u64) -> Result<Option<u64>, StoreError> {
+/// Number of the first record file from `seq` on.
+fn record_from(media: &dyn Media, seq: u64) -> Result<Option<u64>, StoreError> {
     for bucket in buckets(media)?.into_iter().filter(|&bucket| bucket >= seq / BUCKET) {
-        let found = numbers(media, bucket, ".record")?.into_iter().find(|&number| number > seq);
+        let found = numbers(media, bucket, ".record")?.into_iter().find(|&number| number >= seq);
         if found.is_some() {
             return Ok(found);
         }
@@ -322,17 +304,15 @@ pub fn checkpoint(media: &dyn Media) -> Result<(Option<Checkpoint>, Vec<Warning>
     Ok((None, warnings))
 }
 
-/// Every checkpoint there is, read and checked: what `verify` looks at.
-pub fn check_checkpoints(media: &dyn Media) -> Result<Vec<Warning>, StoreError> {
-    let mut warnings = Vec::new();
+/// Every checkpoint there is, by the transaction it follows: what `verify` looks at.
+pub fn checkpoints(media: &dyn Media) -> Result<Vec<(u64, Result<Checkpoint, StoreError>)>, StoreError> {
+    let mut found = Vec::new();
     for bucket in buckets(media)? {
-        for seq in numbers(media, bucket, ".checkpoint")? {
-            if let Err(error) = read_checkpoint(media, seq) {
-                warnings.push(Warning { file: checkpoint_path(seq), detail: error.to_string() });
-            }
-        }
+        found.extend(
+            numbers(media, bucket, ".checkpoint")?.into_iter().map(|seq| (seq, read_checkpoint(media, seq))),
+        );
     }
-    Ok(warnings)
+    Ok(found)
 }
 
 fn read_checkpoint(media: &dyn Media, seq: u64) -> Result<Checkpoint, StoreError> {

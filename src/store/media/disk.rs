@@ -70,6 +70,20 @@ impl DiskMedia {
     }
 }
 
+/// Makes the folders above the root, and makes the names down to the root durable: a vault that is lost with
+/// the name of its folder is lost.
+fn create_above(root: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> = root.ancestors().take_while(|path| !path.exists()).collect();
+    for folder in missing.into_iter().rev().filter(|folder| !folder.as_os_str().is_empty()) {
+        system::create_dir(folder)?;
+        match folder.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => system::sync_dir(parent)?,
+            _ => system::sync_dir(Path::new("."))?,
+        }
+    }
+    Ok(())
+}
+
 /// Refuses a path no medium may be asked for: absolute, climbing, with an empty name or with a character that
 /// means something to some host. The empty path, the root, is fine.
 pub(super) fn check_path(path: &str) -> io::Result<()> {
@@ -127,10 +141,8 @@ impl Media for DiskMedia {
 
     fn create_dir(&self, path: &str) -> io::Result<()> {
         let full = self.resolve(path)?;
-        if path.is_empty()
-            && let Some(parent) = full.parent()
-        {
-            fs::create_dir_all(parent)?;
+        if path.is_empty() {
+            create_above(&full)?;
         }
         let Err(error) = system::create_dir(&full) else { return Ok(()) };
         // The root is the user's to choose and may be a link; a folder inside may not.

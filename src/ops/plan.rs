@@ -1,0 +1,259 @@
+//! What a commit will read: operations with every local folder walked, then every file stored.
+//!
+//! This is the long part of a commit, and it needs no lock: nothing here looks at where a branch is now. Which
+//! files are LFS pointers is decided here, by size and by `.gitattributes`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::commit::{AddSource, CommitOperation, Progress};
+use super::error::OpsError;
+use super::local::{self, Found, LocalFile, Walk};
+use crate::store::StoreError;
+use crate::store::attributes::Attributes;
+use crate::store::catalog::Catalog;
+use crate::store::id::ObjectId;
+use crate::store::ingest::{Bytes, Content as _};
+use crate::store::object::Mode;
+use crate::store::path::RepoPath;
+use crate::store::transaction::Transaction;
+
+/// The file whose `filter=lfs` lines decide what is an LFS pointer besides large files.
+const GITATTRIBUTES: &str = ".gitattributes";
+/// Longest `.gitattributes` that is read, as in Git.
+const MAX_ATTRIBUTES: u64 = 100 << 20;
+
+/// An operation whose content is stored.
+#[derive(Debug)]
+pub(super) enum Edit {
+    Put(RepoPath, Mode, ObjectId),
+    Delete(RepoPath),
+    Copy(RepoPath, RepoPath),
+}
+
+/// One file to be stored.
+enum Item {
+    Local(Found),
+    Bytes(RepoPath, Vec<u8>),
+}
+
+impl Item {
+    fn path(&self) -> &RepoPath {
+        match self {
+            Self::Local(found) => &found.path,
+            Self::Bytes(path, _) => path,
+        }
+    }
+
+    fn size(&self) -> u64 {
+        match self {
+            Self::Local(found) => found.size,
+            Self::Bytes(_, bytes) => bytes.len() as u64,
+        }
+    }
+}
+
+/// Sums of what was read.
+#[derive(Debug, Default)]
+pub(super) struct Totals {
+    pub(super) files: u64,
+    pub(super) logical: u64,
+    pub(super) new: u64,
+}
+
+/// Operations with every local folder walked.
+pub(super) struct Plan {
+    steps: Vec<Step>,
+    /// Local folders that were left out.
+    pub(super) skipped: Vec<PathBuf>,
+}
+
+enum Step {
+    Add(Vec<Item>),
+    Delete(RepoPath),
+    Copy(RepoPath, RepoPath),
+}
+
+impl Plan {
+    /// Walks what is to be added.
+    pub(super) fn new(
+        operations: &[CommitOperation],
+        vault: Option<&Path>,
+        keep_links: bool,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Self, OpsError> {
+        let mut plan = Self { steps: Vec::new(), skipped: Vec::new() };
+        for operation in operations {
+            let step = match operation {
+                CommitOperation::Add { path_in_repo, source } => {
+                    Step::Add(plan.expand(path_in_repo.as_ref(), source, vault, keep_links)?)
+                }
+                CommitOperation::Delete { path_in_repo } => Step::Delete(path_in_repo.clone()),
+                CommitOperation::Copy { source, path_in_repo } => {
+                    Step::Copy(source.clone(), path_in_repo.clone())
+                }
+            };
+            plan.steps.push(step);
+        }
+        let (mut files, mut bytes) = (0, 0);
+        plan.items().for_each(|item| (files, bytes) = (files + 1, bytes + item.size()));
+        progress(Progress::Found { files, bytes });
+        Ok(plan)
+    }
+
+    fn expand(
+        &mut self,
+        path: Option<&RepoPath>,
+        source: &AddSource,
+        vault: Option<&Path>,
+        keep_links: bool,
+    ) -> Result<Vec<Item>, OpsError> {
+        match source {
+            AddSource::Bytes(bytes) => {
+                let path = path
+                    .ok_or_else(|| OpsError::Invalid("a file needs a path in the repository".to_owned()))?;
+                Ok(vec![Item::Bytes(path.clone(), bytes.clone())])
+            }
+            AddSource::Local(local) => {
+                let mut walk = Walk { keep_links, ..Walk::default() };
+                walk.add(local, path, vault)?;
+                self.skipped.extend(walk.skipped);
+                Ok(walk.found.into_iter().map(Item::Local).collect())
+            }
+        }
+    }
+
+    fn items(&self) -> impl Iterator<Item = &Item> {
+        self.steps.iter().flat_map(|step| match step {
+            Step::Add(items) => items.as_slice(),
+            Step::Delete(_) | Step::Copy(..) => &[],
+        })
+    }
+
+    /// The attributes that hold for what is added: those being added, else those of the tree.
+    pub(super) fn attributes(&self, catalog: &Catalog, tree: ObjectId) -> Result<Attributes, OpsError> {
+        let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+        let mut folders: Vec<String> = self.items().flat_map(|item| folders_of(item.path())).collect();
+        folders.sort_unstable();
+        folders.dedup();
+        for folder in folders {
+            if let Some(content) = committed_attributes(catalog, tree, &folder)? {
+                files.insert(folder, content);
+            }
+        }
+        for item in self.items().filter(|item| item.path().name() == GITATTRIBUTES) {
+            let folder = item.path().parent().map_or_else(String::new, |parent| parent.to_string());
+            files.insert(folder, read_attributes(item)?);
+        }
+        let mut attributes = Attributes::default();
+        let mut files: Vec<_> = files.into_iter().collect();
+        files.sort_by_key(|(folder, _)| {
+            (folder.matches('/').count() + usize::from(!folder.is_empty()), folder.clone())
+        });
+        files.iter().for_each(|(folder, content)| attributes.push(folder, content));
+        Ok(attributes)
+    }
+
+    /// Stores every file; answers what is to be done to the tree.
+    pub(super) fn store(
+        &self,
+        transaction: &mut Transaction<'_>,
+        is_pointer: &dyn Fn(&RepoPath, u64) -> bool,
+        totals: &mut Totals,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Vec<Edit>, OpsError> {
+        let mut edits = Vec::new();
+        for step in &self.steps {
+            match step {
+                Step::Delete(path) => edits.push(Edit::Delete(path.clone())),
+                Step::Copy(from, to) => edits.push(Edit::Copy(from.clone(), to.clone())),
+                Step::Add(items) => {
+                    for item in items {
+                        edits.push(store_item(item, transaction, is_pointer, totals, progress)?);
+                    }
+                }
+            }
+        }
+        Ok(edits)
+    }
+}
+
+/// Every folder above a path, the root (empty) first.
+fn folders_of(path: &RepoPath) -> Vec<String> {
+    let mut folders = vec![String::new()];
+    let mut parent = path.parent();
+    while let Some(folder) = parent {
+        parent = folder.parent();
+        folders.push(folder.to_string());
+    }
+    folders
+}
+
+fn committed_attributes(
+    catalog: &Catalog,
+    tree: ObjectId,
+    folder: &str,
+) -> Result<Option<Vec<u8>>, StoreError> {
+    let mut at = tree;
+    for name in folder.split('/').filter(|name| !name.is_empty()) {
+        match catalog.tree(at)?.find(name.as_bytes()) {
+            Some(entry) if entry.mode == Mode::Directory => at = entry.id,
+            _ => return Ok(None),
+        }
+    }
+    let found = catalog.tree(at)?.find(GITATTRIBUTES.as_bytes()).map(|entry| (entry.mode, entry.id));
+    let Some((Mode::File | Mode::Executable, id)) = found else { return Ok(None) };
+    let record = catalog.file(catalog.blob(id)?.0)?;
+    if record.size > MAX_ATTRIBUTES {
+        return Ok(None);
+    }
+    catalog.read_all(&record).map(Some)
+}
+
+fn read_attributes(item: &Item) -> Result<Vec<u8>, OpsError> {
+    match item {
+        Item::Bytes(_, bytes) => Ok(bytes.clone()),
+        Item::Local(found) if found.size <= MAX_ATTRIBUTES && found.mode != Mode::Symlink => {
+            std::fs::read(&found.local)
+                .map_err(|source| OpsError::LocalIo { path: found.local.clone(), source })
+        }
+        Item::Local(_) => Ok(Vec::new()),
+    }
+}
+
+fn store_item(
+    item: &Item,
+    transaction: &mut Transaction<'_>,
+    is_pointer: &dyn Fn(&RepoPath, u64) -> bool,
+    totals: &mut Totals,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Edit, OpsError> {
+    let path = item.path();
+    let pointer = is_pointer(path, item.size());
+    let (mode, stored) = match item {
+        Item::Bytes(_, bytes) => {
+            let mut content = Bytes::new(path.as_str(), bytes);
+            (
+                Mode::File,
+                transaction.add_content(&mut content, pointer, &mut |n| progress(Progress::Read(n)))?,
+            )
+        }
+        Item::Local(found) if found.mode == Mode::Symlink => {
+            let target = local::read_link(&found.local)?;
+            let mut content = Bytes::new(path.as_str(), &target);
+            (Mode::Symlink, transaction.add_content(&mut content, false, &mut |_| ())?)
+        }
+        Item::Local(found) => {
+            progress(Progress::File(&found.local));
+            let mut file = LocalFile::open(&found.local)?;
+            if file.size() != found.size {
+                return Err(StoreError::SourceChanged(found.local.display().to_string()).into());
+            }
+            (found.mode, transaction.add_content(&mut file, pointer, &mut |n| progress(Progress::Read(n)))?)
+        }
+    };
+    totals.files += 1;
+    totals.logical += stored.size;
+    totals.new += stored.new_bytes;
+    Ok(Edit::Put(path.clone(), mode, stored.blob))
+}
