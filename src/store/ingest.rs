@@ -120,7 +120,7 @@ impl Transaction<'_> {
         progress: &mut dyn FnMut(u64),
     ) -> Result<StoredFile, StoreError> {
         let size = content.size();
-        // An empty file is its own LFS pointer.
+        // The pointer of an empty file is the empty file: under one id it cannot be two things.
         let pointer = pointer && size > 0;
         let (sha256, blob, new_bytes) = if size < WHOLE_FILE {
             self.add_small(content, pointer, progress)?

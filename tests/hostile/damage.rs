@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use hubvault::Repository;
 use hubvault::store::index::{self, PackRow};
 use hubvault::store::log::{checkpoint_path, record_path};
 use hubvault::store::media::memory::MemoryMedia;
@@ -45,8 +46,9 @@ impl Case {
             live.insert(index::path_of(open.id()));
             live.extend(open.rows::<PackRow>().map(|row| pack::path_of(row.unwrap().id)));
         }
+        let contents = contents(&media);
         let files = media.files().into_iter().filter(|(path, _)| !path.starts_with("locks/")).collect();
-        Self { files, contents: contents(&media), live, newest: record_path(next - 1), media }
+        Self { files, contents, live, newest: record_path(next - 1), media }
     }
 
     /// Opens a damaged copy and asks it for everything.
@@ -60,25 +62,7 @@ impl Case {
                 for warning in repository.warnings() {
                     answer.told += &format!("{}: {}\n", warning.file, warning.detail);
                 }
-                let read = |(name, path): &(String, String)| -> Result<Vec<u8>, hubvault::SnapshotError> {
-                    let file = repository.snapshot(Some(name))?.open_path(path)?;
-                    let mut bytes = vec![0; usize::try_from(file.size()).unwrap()];
-                    file.read_at(0, &mut bytes)?;
-                    Ok(bytes)
-                };
-                let rolled_back =
-                    answer.told.contains(&self.newest) || !media.files().contains_key(&self.newest);
-                for (key, expected) in &self.contents {
-                    match read(key) {
-                        Ok(bytes) => {
-                            assert!(bytes == *expected || rolled_back, "{what}: wrong bytes of {key:?}")
-                        }
-                        Err(error) => {
-                            answer.told += &format!("{error}\n");
-                            answer.unreadable.push(key.clone());
-                        }
-                    }
-                }
+                self.read(&repository, media, what, &mut answer);
                 let report = repository.verify(true, &mut |_| ()).unwrap();
                 for finding in report.findings {
                     answer.told += &format!("{}\n", finding.problem);
@@ -89,6 +73,30 @@ impl Case {
         }
         assert!(started.elapsed() < Duration::from_secs(20), "{what}: took {:?}", started.elapsed());
         answer
+    }
+
+    /// Reads every file of every ref; what can be read must be right.
+    fn read(&self, repository: &Repository, media: &MemoryMedia, what: &str, answer: &mut Answer) {
+        let rolled_back = answer.told.contains(&self.newest) || !media.files().contains_key(&self.newest);
+        let names: BTreeSet<&String> = self.contents.keys().map(|(name, _)| name).collect();
+        for name in names {
+            let snapshot = repository.snapshot(Some(name));
+            for (key, expected) in self.contents.iter().filter(|((of, _), _)| of == name) {
+                let read = snapshot.as_ref().map_err(ToString::to_string).and_then(|snapshot| {
+                    let file = snapshot.open_path(&key.1).map_err(|error| error.to_string())?;
+                    let mut bytes = vec![0; usize::try_from(file.size()).unwrap()];
+                    file.read_at(0, &mut bytes).map_err(|error| error.to_string())?;
+                    Ok(bytes)
+                });
+                match read {
+                    Ok(bytes) => assert!(bytes == *expected || rolled_back, "{what}: wrong bytes of {key:?}"),
+                    Err(error) => {
+                        answer.told += &format!("{error}\n");
+                        answer.unreadable.push(key.clone());
+                    }
+                }
+            }
+        }
     }
 
     /// Damages one file of a copy, and checks what the vault says about it.
@@ -193,18 +201,18 @@ fn on_threads<T: Sync>(items: &[T], each: impl Fn(&T) -> usize + Sync) -> usize 
 fn every_byte_of_a_small_vault() {
     let case = Case::new(small());
     let paths: Vec<&String> = case.files.keys().collect();
-    // Every byte of each kind of file once; of further ones of the same kind every 23rd.
-    let stride = |path: &str| {
-        let first =
-            |ending: &str| paths.iter().find(|other| other.ends_with(ending) && case.live.contains(**other));
-        let chosen = [Some(&case.newest), first(".idx").copied(), first(".record").copied()];
-        if path == "HUBVAULT" || chosen.iter().flatten().any(|chosen| *chosen == path) { 1 } else { 23 }
+    // Every byte of the marker, of the newest record and an older one, and of an index; of the others every 41st.
+    let live = |path: &&&String| path.ends_with(".idx") && case.live.contains(**path);
+    let index = *paths.iter().filter(live).min_by_key(|path| case.files[**path].len()).unwrap();
+    let older = record_path(3);
+    let stride = |path: &String| {
+        if [index, &older, &case.newest].contains(&path) || path == "HUBVAULT" { 1 } else { 41 }
     };
     let count = on_threads(&paths, |path| {
         let (len, stride) = (case.files[*path].len(), stride(path));
         case.grows(path);
         case.remove(path);
-        case.flips(path, (0..len).step_by(stride)) + case.cuts(path, (0..len).step_by(stride * 5)) * 3 + 5
+        case.flips(path, (0..len).step_by(stride)) + case.cuts(path, (0..len).step_by(stride * 7)) * 3 + 5
     });
     println!("small vault: {} files, {} damages, {} swaps", paths.len(), count, case.swaps());
 }
@@ -221,8 +229,8 @@ fn the_log_of_a_long_vault() {
         let len = case.files[*path].len();
         case.grows(path);
         case.remove(path);
-        let flips = case.flips(path, (0..len).step_by((len / 40).max(1)));
-        flips + case.cuts(path, (0..len).step_by((len / 10).max(1))) * 3 + 5
+        let flips = case.flips(path, (0..len).step_by((len / 16).max(1)));
+        flips + case.cuts(path, (0..len).step_by((len / 5).max(1))) * 3 + 5
     });
     println!("long vault: {count} damages");
 }
@@ -239,7 +247,7 @@ fn packs_and_their_indexes() {
         if path.ends_with(".pack") {
             assert!(gone.affects.iter().any(|place| place.contains('@')), "{path}: {:?}", gone.affects);
         }
-        case.flips(path, (0..len).step_by((len / 12).max(1)))
+        case.flips(path, (0..len).step_by((len / 7).max(1)))
             + case.cuts(path, (0..len).step_by((len / 4).max(1))) * 3
             + 5
     });

@@ -13,11 +13,14 @@ use hubvault::ops::{
     Actor, AddSource, CommitOperation, CommitOptions, InitOptions, RepoPath, Signature, Timestamp,
 };
 use hubvault::store::media::memory::MemoryMedia;
+use hubvault::store::publish::{Change, move_ref};
+use hubvault::store::refname::RefName;
+use hubvault::store::transaction::Context;
 
 mod damage;
-// mod forged;
-// mod frames;
-// mod history;
+mod forged;
+mod frames;
+mod history;
 #[cfg(unix)]
 mod links;
 
@@ -99,8 +102,22 @@ pub(crate) fn small() -> MemoryMedia {
 pub(crate) fn long() -> MemoryMedia {
     let media = small();
     let repository = open(&media).unwrap();
+    let name = RefName::branch("filler").unwrap();
+    let [one, two] = ["main", "dev"].map(|revision| repository.rev_parse(revision).unwrap());
+    let mut old = None;
     for n in 0..120 {
-        repository.create_branch(&format!("b{n}"), None, false, &actor()).unwrap();
+        // A ref that goes back and forth: the shortest transactions there are.
+        let new = Some(if n % 2 == 0 { one } else { two });
+        let actor = actor();
+        let context = Context {
+            time: actor.signature.time(),
+            actor: String::new(),
+            command: "fill".to_owned(),
+            nonce: actor.nonce,
+        };
+        let change = Change { refs: vec![move_ref(name.clone(), old, new, "")], default_branch: None };
+        repository.vault().begin(context).unwrap().publish(change).unwrap();
+        old = new;
     }
     commit(&repository, None, &[add("last.txt", "last\n")]);
     media
@@ -111,7 +128,8 @@ pub(crate) fn large() -> MemoryMedia {
     let media = MemoryMedia::new();
     let repository = init(&media);
     commit(&repository, None, &[add("whole.bin", noise(2, 700_000)), add("small.txt", "inline\n")]);
-    let text: String = (0..60_000).map(|n| format!("line {}\n", n % 977)).collect();
+    // Digits shrink to less than half, and still to more than goes inline.
+    let text: Vec<u8> = noise(6, 3_000_000).iter().map(|byte| b'0' + byte % 10).collect();
     commit(&repository, None, &[add("text.txt", text)]);
     let shared: Vec<_> = (0..5).map(|n| add(&format!("s/{n}.bin"), noise(10 + n, 300_000))).collect();
     commit(&repository, None, &shared);

@@ -26,9 +26,21 @@ impl Index {
         ascending(self.rows::<ObjectRow>().map(|row| row.map(|row| row.id)), || {
             self.misplaced("its objects are out of order")
         })?;
-        let chunks = self.count::<ChunkRow>();
-        if self.count::<LookupRow>() != chunks {
+        self.check_lookup()
+    }
+
+    fn check_lookup(&self) -> Result<(), StoreError> {
+        if self.count::<LookupRow>() != self.count::<ChunkRow>() {
             return Err(self.misplaced("its lookup table does not have a row for each chunk"));
+        }
+        ascending(self.rows::<LookupRow>().map(|row| row.map(|row| (row.prefix, row.chunk))), || {
+            self.misplaced("its lookup table is out of order")
+        })?;
+        for lookup in self.rows::<LookupRow>() {
+            let lookup = lookup?;
+            if LookupRow::prefix_of(self.row::<ChunkRow>(lookup.chunk)?.hash) != lookup.prefix {
+                return Err(self.misplaced("its lookup table points at other chunks"));
+            }
         }
         Ok(())
     }
