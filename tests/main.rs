@@ -15,6 +15,7 @@ mod fuzz_corpus;
 mod git;
 mod mount;
 mod processes;
+mod repair;
 // The first steps in the README mount.
 mod hostile;
 #[cfg(target_os = "linux")]

@@ -17,7 +17,8 @@ fn mount_of_a_first_vault_works_as_the_readme_says() {
         eprintln!("SKIPPED: there is no /dev/fuse");
         return;
     }
-    let folder = tempfile::tempdir().unwrap();
+    // An `@` above the mount points must not be taken for the one before a revision.
+    let folder = tempfile::Builder::new().prefix("desk@v2-").tempdir().unwrap();
     let programs = Path::new(env!("CARGO_BIN_EXE_hv")).parent().unwrap();
     let lines = shell_lines("A first vault");
     let build = lines.lines().next().unwrap();

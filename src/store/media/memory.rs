@@ -289,7 +289,11 @@ impl Media for MemoryMedia {
     }
 
     fn remove(&self, path: &str) -> io::Result<()> {
-        self.mutate(format!("remove {path}"), |state| state.tree.unname(path))
+        self.mutate(format!("remove {path}"), |state| {
+            state.tree.unname(path)?;
+            // As a lock's file comes, so it goes: what is only ever locked says nothing after a crash.
+            if state.locks.contains_key(path) { state.tree.settle_name(path) } else { Ok(()) }
+        })
     }
 
     fn create_dir(&self, path: &str) -> io::Result<()> {

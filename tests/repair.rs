@@ -1,0 +1,114 @@
+//! Vaults that lost files and get on: a pack that comes back too late must not bury what was committed since, and
+//! content that is at hand again must not be taken for known because an index still speaks of a lost pack.
+
+use std::sync::Arc;
+
+use hubvault::Repository;
+use hubvault::ops::{
+    Actor, AddSource, CommitOperation, CommitOptions, CommitOutcome, InitOptions, RepoPath, Signature,
+    Timestamp,
+};
+use hubvault::store::media::memory::MemoryMedia;
+
+fn actor(step: u8) -> Actor {
+    let time = Timestamp { seconds: 1_700_000_000 + i64::from(step), offset_minutes: 0 };
+    Actor { signature: Signature::new("A", "a@example.org", time).unwrap(), nonce: [step; 16] }
+}
+
+/// Bytes that neither compress nor repeat.
+fn noise(len: usize) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    fill(&mut bytes);
+    bytes
+}
+
+fn fill(bytes: &mut [u8]) {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    for byte in bytes {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        *byte = state.to_le_bytes()[3];
+    }
+}
+
+fn commit(media: &MemoryMedia, step: u8, path: &str, content: Vec<u8>) -> CommitOutcome {
+    let repository = Repository::open_on(Arc::new(media.clone())).unwrap();
+    let add = CommitOperation::Add {
+        path_in_repo: Some(RepoPath::new(path).unwrap()),
+        source: AddSource::Bytes(content),
+    };
+    let options = CommitOptions { message: path.to_owned(), ..CommitOptions::default() };
+    repository.create_commit(&[add], &options, &actor(step), &mut |_| ()).unwrap()
+}
+
+fn read(media: &MemoryMedia, path: &str) -> Option<Vec<u8>> {
+    let repository = Repository::open_on(Arc::new(media.clone())).unwrap();
+    let file = repository.snapshot(None).unwrap().open_path(path).ok()?;
+    let mut content = vec![0; usize::try_from(file.size()).unwrap()];
+    file.read_at(0, &mut content).ok().map(|_| content)
+}
+
+fn vault() -> MemoryMedia {
+    let media = MemoryMedia::new();
+    Repository::init_on(Arc::new(media.clone()), &InitOptions::default(), &actor(1)).unwrap();
+    commit(&media, 2, "first", b"1".to_vec());
+    media
+}
+
+fn pack(media: &MemoryMedia) -> String {
+    media.files().into_keys().find(|name| name.ends_with(".pack")).unwrap()
+}
+
+/// The file as it is, to be put back later.
+fn take_away(media: &MemoryMedia, path: &str) -> Vec<u8> {
+    let bytes = media.files()[path].clone();
+    media.remove_file(path).unwrap();
+    bytes
+}
+
+fn put_back(media: &MemoryMedia, path: &str, bytes: &[u8]) {
+    use hubvault::store::media::Media;
+    use std::io::Write as _;
+    let mut sink = media.create(path).unwrap();
+    sink.write_all(bytes).unwrap();
+    sink.sync().unwrap();
+}
+
+#[test]
+fn a_pack_that_comes_back_late_does_not_bury_what_was_committed_since() {
+    let media = vault();
+    commit(&media, 3, "large", noise(700_000));
+    let pack = pack(&media);
+    let bytes = take_away(&media, &pack);
+    let opened = Repository::open_on(Arc::new(media.clone())).unwrap();
+    assert!(
+        opened.warnings().iter().any(|warning| warning.detail.contains(&pack)),
+        "{:?}",
+        opened.warnings()
+    );
+    let since = commit(&media, 4, "second", b"2".to_vec());
+
+    put_back(&media, &pack, &bytes);
+    let opened = Repository::open_on(Arc::new(media.clone())).unwrap();
+    assert_eq!(opened.snapshot(None).unwrap().id(), since.oid);
+    assert_eq!(opened.warnings().len(), 1, "{:?}", opened.warnings());
+    assert_eq!(read(&media, "second").unwrap(), b"2");
+    commit(&media, 5, "third", b"3".to_vec());
+    let report = Repository::open_on(Arc::new(media)).unwrap().verify(true, &mut |_| ()).unwrap();
+    assert!(report.ok, "{report:?}");
+}
+
+#[test]
+fn committing_a_file_again_brings_back_what_the_vault_had_lost() {
+    let media = vault();
+    let content = noise(700_000);
+    commit(&media, 3, "large", content.clone());
+    commit(&media, 4, "later", b"so that the lost pack is not the newest".to_vec());
+    media.remove_file(&pack(&media)).unwrap();
+    assert_eq!(read(&media, "large"), None);
+
+    let outcome = commit(&media, 5, "large", content.clone());
+    assert!(!outcome.committed && outcome.new_bytes == 700_000, "{outcome:?}");
+    assert_eq!(read(&media, "large").unwrap(), content);
+}
