@@ -3,7 +3,11 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::disallowed_methods,
-    reason = "tests may unwrap, panic and read the environment"
+    clippy::format_push_string,
+    clippy::case_sensitive_file_extension_comparisons,
+    clippy::needless_pass_by_value,
+    clippy::allow_attributes,
+    reason = "tests may unwrap, panic, read the environment, and say things the short way"
 )]
 
 mod architecture;

@@ -1,0 +1,7 @@
+//! Fuzzes the function `revision` of `../entry.rs`.
+#![no_main]
+
+#[path = "../entry.rs"]
+mod entry;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| entry::revision(bytes));
