@@ -6,7 +6,6 @@
 use std::path::Path;
 
 #[path = "fuzz/entry.rs"]
-#[expect(unreachable_pub, reason = "to the fuzz package, the same file is a library")]
 mod entry;
 
 #[test]

@@ -69,6 +69,10 @@ impl Finding {
     }
 }
 
+/// Most often that stored bytes may be repeated in one file for `verify` to put it together: a bound on what a
+/// hostile index can make it read.
+const MAX_REPETITION: u64 = 1024;
+
 /// Damaged decoded bytes of a pack, and the finding that tells of them.
 #[derive(Debug)]
 struct DamagedRange {
@@ -86,6 +90,8 @@ struct Check<'a> {
     damaged: HashMap<PackKey, Vec<DamagedRange>>,
     seen: HashSet<ObjectId>,
     by_problem: BTreeMap<String, usize>,
+    /// Decoded bytes of all packs.
+    raw_bytes: u64,
 }
 
 impl Repository {
@@ -94,7 +100,8 @@ impl Repository {
         let view = self.vault().refresh()?;
         let report = VerifyReport { full, ..VerifyReport::default() };
         let (damaged, seen) = (HashMap::new(), HashSet::new());
-        let mut check = Check { view: &view, report, damaged, seen, by_problem: BTreeMap::new() };
+        let mut check =
+            Check { view: &view, report, damaged, seen, by_problem: BTreeMap::new(), raw_bytes: 0 };
         check.log(self)?;
         check.packs(progress);
         check.refs(&view);
@@ -163,7 +170,9 @@ impl Check<'_> {
                 self.finding(&error);
             }
             if let Err(error) = index.check_layout() {
+                // Rows that contradict each other could send us round for ever.
                 self.finding(&error);
+                continue;
             }
             for row in index.rows::<PackRow>() {
                 match row {
@@ -175,6 +184,7 @@ impl Check<'_> {
     }
 
     fn pack(&mut self, pack: &Pack, progress: &mut dyn FnMut(u64)) {
+        self.raw_bytes = self.raw_bytes.saturating_add(pack.row.raw_len);
         if !pack.is_inline()
             && let Some(problem) = wrong_length(&self.view.catalog, pack)
         {
@@ -307,6 +317,13 @@ impl Check<'_> {
 
     /// Puts a file together and compares it with the ids it is known by.
     fn content(&self, record: &FileRecord, blob: ObjectId, pointer: bool) -> Result<(), StoreError> {
+        if record.size > self.raw_bytes.saturating_mul(MAX_REPETITION) {
+            let detail = format!(
+                "sha256:{} is said to have {} bytes, far more than is stored",
+                record.sha256, record.size
+            );
+            return Err(StoreError::Damaged { file: record.described_in(), detail });
+        }
         let mut identity = Identity::new(record.size, pointer);
         self.view.catalog.read_each(record, &mut |bytes| identity.update(bytes))?;
         if identity.finish() == (record.sha256, blob) {

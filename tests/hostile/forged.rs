@@ -144,7 +144,7 @@ pub(super) fn exercise(media: &MemoryMedia) -> usize {
         note(repository.create_commit(&operations, &options, &actor(), &mut |_| ()).is_err());
     }
     note(repository.verify(true, &mut |_| ()).map_or(true, |report| !report.ok));
-    assert!(started.elapsed() < Duration::from_secs(60), "took {:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_mins(1), "took {:?}", started.elapsed());
     wrong
 }
 
@@ -161,24 +161,24 @@ fn absurd_rows_are_noticed() {
         ("chunk counts near 2^32", |p| p.change(|row: &mut PackRow| row.chunk_count = u32::MAX)),
         ("first chunks near 2^32", |p| p.change(|row: &mut PackRow| row.first_chunk = u32::MAX - 1)),
         ("pack lengths near 2^64", |p| {
-            p.change(|row: &mut PackRow| (row.raw_len, row.stored_len) = (u64::MAX, u64::MAX))
+            p.change(|row: &mut PackRow| (row.raw_len, row.stored_len) = (u64::MAX, u64::MAX));
         }),
         ("packs without length", |p| p.change(|row: &mut PackRow| (row.raw_len, row.stored_len) = (0, 0))),
         ("packs of no such name", |p| p.change(|row: &mut PackRow| row.id = PackId::from_bytes([9; 16]))),
         ("chunks near 2^64", |p| p.change(|row: &mut ChunkRow| row.raw_start = u64::MAX - (1 << 20))),
         ("stored near 2^64", |p| p.change(|row: &mut ChunkRow| row.stored_start = u64::MAX - (1 << 25))),
         ("chunks all at the start", |p| {
-            p.change(|row: &mut ChunkRow| (row.raw_start, row.stored_start) = (0, 0))
+            p.change(|row: &mut ChunkRow| (row.raw_start, row.stored_start) = (0, 0));
         }),
         ("stored lengths of 16 MiB", |p| {
             p.change(|row: &mut ChunkRow| {
                 (row.codec, row.stored_len) = (Codec::Zstd, (1 << 24) - 1);
-            })
+            });
         }),
         ("other codecs", |p| {
             p.change(|row: &mut ChunkRow| {
                 row.codec = Codec::Zstd;
-            })
+            });
         }),
         ("other hashes", |p| p.change(|row: &mut ChunkRow| row.hash = ChunkHash::from_bytes([1; 32]))),
         ("lookups of nothing", |p| p.change(|row: &mut LookupRow| row.chunk = u32::MAX)),
@@ -199,13 +199,13 @@ fn absurd_rows_are_noticed() {
                 if let Stored::Blob(sha256) = &mut row.stored {
                     *sha256 = Sha256::from_bytes([5; 32]);
                 }
-            })
+            });
         }),
         ("blobs that are trees", |p| kinds(p, Kind::Tree)),
         ("trees that are tags", |p| kinds(p, Kind::Tag)),
         ("trees that are commits", |p| kinds(p, Kind::Commit)),
         ("objects of other names", |p| {
-            p.change(|row: &mut ObjectRow| row.id = ObjectId::from_bytes([1; 20]))
+            p.change(|row: &mut ObjectRow| row.id = ObjectId::from_bytes([1; 20]));
         }),
         ("no objects", |p| p.0[Table::Objects as usize].clear()),
         ("no files", |p| p.0[Table::Files as usize].clear()),
