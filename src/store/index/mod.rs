@@ -11,7 +11,7 @@
 //! Tables are sorted by their key and searched in place: nothing is loaded whole.
 //!
 //! `data` holds content too small for a pack of its own and the bodies of trees, commits and tags, so that a
-//! tiny transaction is one file. [`format`] is the bytes, [`write`] builds, [`read`] answers.
+//! tiny transaction is one file. [`mod@format`] is the bytes, [`mod@write`] builds, [`read`] answers.
 
 mod check;
 pub mod format;
