@@ -121,7 +121,7 @@ pub fn tail(media: &dyn Media, from: Option<Previous>) -> Result<Tail, StoreErro
     let mut tail = Tail { records: Vec::new(), next, warnings: Vec::new() };
     for (seq, found) in found {
         match found {
-            Found::Whole(record, checksum, files) if chain[..counting].contains(&seq) => {
+            Found::Whole(record, checksum, files) if chain[..counting].binary_search(&seq).is_ok() => {
                 if let Files::Missing(file) = files {
                     let detail = format!("transaction {seq} brought it, and it is missing");
                     tail.warnings.push(Warning { file, detail });
@@ -129,8 +129,10 @@ pub fn tail(media: &dyn Media, from: Option<Previous>) -> Result<Tail, StoreErro
                 tail.records.push((*record, checksum));
             }
             passed => {
-                let detail =
-                    format!("transaction {seq} is passed over: {}", passed.why_not(chain.contains(&seq)));
+                let detail = format!(
+                    "transaction {seq} is passed over: {}",
+                    passed.why_not(chain.binary_search(&seq).is_ok())
+                );
                 tail.warnings.push(Warning { file: record_path(seq), detail });
             }
         }
