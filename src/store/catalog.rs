@@ -16,7 +16,6 @@ use super::index::{BlockCache, ChunkRow, Extent, FileRow, Index, ObjectRow, Pack
 use super::media::{Media, ReadAt};
 use super::object::{self, Commit, Kind, Tag, Tree};
 use super::pack;
-use super::pointer::Pointer;
 
 /// Packs kept open at a time.
 const OPEN_PACKS: NonZeroUsize = NonZeroUsize::new(32).expect("32 is not zero");
@@ -214,12 +213,6 @@ impl Catalog {
     /// The record of the content with this hash.
     pub fn file(&self, sha256: Sha256) -> Result<FileRecord, StoreError> {
         self.try_file(sha256)?.ok_or(StoreError::MissingContent(sha256))
-    }
-
-    /// The canonical LFS pointer of the content with this hash.
-    pub fn pointer_text(&self, sha256: Sha256) -> Result<String, StoreError> {
-        let size = self.file_size(sha256)?.ok_or(StoreError::MissingContent(sha256))?;
-        Ok(Pointer { sha256, size }.encode())
     }
 
     /// A stored chunk with this hash in a pack of its own file, if there is one.
