@@ -2,7 +2,7 @@
 //!
 //! A lease is a small file and a lock held for as long as its holder lives; the lock, not the file, says
 //! whether the holder is alive, so a crash leaves nothing to clean by hand. A vault that cannot be written
-//! (read-only media) has no leases, which is as good: nothing can be removed from it either.
+//! (read-only media, a full disk) has no leases: reading never depends on writing.
 
 use std::io::{self, Write};
 use std::sync::Arc;

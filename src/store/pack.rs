@@ -66,7 +66,7 @@ pub fn decode(codec: Codec, stored: Vec<u8>, raw_len: usize) -> Option<Vec<u8>> 
     (raw.len() == raw_len).then_some(raw)
 }
 
-/// Takes a chunk out of its stored bytes and checks it; `where_` names its place for the error.
+/// Takes a chunk out of its stored bytes and checks it; `file` names the vault file for the error.
 pub fn open_chunk(row: &ChunkRow, stored: Vec<u8>, file: &str) -> Result<Vec<u8>, StoreError> {
     decode(row.codec, stored, row.raw_len as usize).filter(|raw| chunk::hash(raw) == row.hash).ok_or_else(
         || {
