@@ -1,12 +1,28 @@
 //! `hv branch`
 
+use clap::Args;
 use serde_json::json;
 
 use super::{open, say};
 use crate::Repository;
-use crate::cli::args::{BranchArgs, Cli};
+use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
 use crate::cli::{identity, output};
+
+/// List branches, or make one
+#[derive(Debug, Args)]
+pub(in crate::cli) struct BranchArgs {
+    /// Name of the branch to make
+    name: Option<String>,
+    /// Where it starts [default: the default branch]
+    start: Option<String>,
+    /// Show each branch's commit
+    #[arg(short, long)]
+    verbose: bool,
+    /// Print the name of the default branch
+    #[arg(long, conflicts_with = "name")]
+    show_current: bool,
+}
 
 pub(super) fn run(cli: &Cli, args: &BranchArgs) -> Result<(), Failure> {
     let repository = open(cli)?;

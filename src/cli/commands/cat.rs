@@ -2,9 +2,19 @@
 
 use std::io::Write as _;
 
+use clap::Args;
+
 use super::open;
-use crate::cli::args::{CatArgs, Cli};
+use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
+
+/// Write a file's content to standard output
+#[derive(Debug, Args)]
+pub(in crate::cli) struct CatArgs {
+    /// Revision and path; `:PATH` is the default branch
+    #[arg(value_name = "REV:PATH")]
+    target: String,
+}
 
 /// Bytes read at a time.
 const BUFFER: usize = 1 << 20;

@@ -1,15 +1,57 @@
 //! `hv commit`
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use clap::ArgMatches;
+use clap::{ArgMatches, Args};
 
 use super::{open, say, tell};
-use crate::cli::args::{Cli, CommitArgs};
+use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
 use crate::cli::progress::Bar;
 use crate::cli::{identity, output, parse};
 use crate::ops::{AddSource, CommitOperation, CommitOptions, CommitOutcome, RepoPath};
+
+/// Commit files, in one step or not at all
+///
+/// Operations are applied in the order given. A plain LOCAL file or folder goes in under its own name.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct CommitArgs {
+    /// Message; its first line is the title
+    #[arg(short, long, value_name = "MSG")]
+    message: String,
+    /// The rest of the message
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+    /// Branch to commit to [default: the default branch]
+    #[arg(short, long, value_name = "BRANCH")]
+    revision: Option<String>,
+    /// Commit only if the branch is at this commit; a conflict otherwise
+    #[arg(long, value_name = "REV")]
+    parent: Option<String>,
+    /// Author [default: `HUBVAULT_AUTHOR`, else as Git is configured]
+    #[arg(long, value_name = "NAME <EMAIL>")]
+    author: Option<String>,
+    /// Author date: ISO 8601, RFC 2822, or seconds since 1970 with an offset
+    #[arg(long, value_name = "DATE")]
+    date: Option<String>,
+    /// Commit even when nothing changes
+    #[arg(long)]
+    allow_empty: bool,
+    /// Commit symlinks even when they dangle or lead out of the folder that is committed
+    #[arg(long)]
+    keep_links: bool,
+    /// Add a file or folder at a path (`.` is the root, for folders)
+    #[arg(long, value_name = "REPO_PATH=LOCAL")]
+    add: Vec<String>,
+    /// Remove a file or folder
+    #[arg(long, value_name = "PATH")]
+    delete: Vec<String>,
+    /// Copy a file or folder within the repository
+    #[arg(long, value_name = "SRC=DST")]
+    copy: Vec<String>,
+    /// Files and folders to add under their own names
+    local: Vec<PathBuf>,
+}
 
 pub(super) fn run(cli: &Cli, args: &CommitArgs, matches: &ArgMatches) -> Result<(), Failure> {
     let matches = matches.subcommand().map_or(matches, |(_, matches)| matches);

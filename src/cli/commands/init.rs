@@ -1,13 +1,32 @@
 //! `hv init`
 
+use std::path::PathBuf;
+
+use clap::Args;
 use serde_json::json;
 
 use super::say;
 use crate::Repository;
-use crate::cli::args::{Cli, InitArgs};
+use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
 use crate::cli::{identity, output};
 use crate::ops::InitOptions;
+
+/// Make a vault
+///
+/// Makes a vault with one branch and an initial commit. On a folder that is a vault already it changes
+/// nothing.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct InitArgs {
+    /// The folder to make the vault in; new or empty [default: the vault of -C, else the current folder]
+    dir: Option<PathBuf>,
+    /// Name of the default branch
+    #[arg(short = 'b', long, value_name = "BRANCH", default_value = "main")]
+    initial_branch: String,
+    /// Files of this size and more are LFS pointers in Git's eyes, as on the Hub
+    #[arg(long, value_name = "SIZE", default_value = "10MiB", value_parser = crate::cli::parse::size)]
+    large_file_threshold: u64,
+}
 
 pub(super) fn run(cli: &Cli, args: &InitArgs) -> Result<(), Failure> {
     let dir = args.dir.as_ref().unwrap_or(&cli.vault);

@@ -2,11 +2,26 @@
 
 use std::io::Write;
 
+use clap::Args;
+
 use super::open;
-use crate::cli::args::{Cli, LogArgs};
+use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
 use crate::cli::output::{JsonArray, printable, stdout, time};
 use crate::ops::{Commit, ObjectId, history};
+
+/// Show history, newest first
+#[derive(Debug, Args)]
+pub(in crate::cli) struct LogArgs {
+    /// Where to start [default: the default branch]
+    revision: Option<String>,
+    /// Show at most this many commits
+    #[arg(short = 'n', long, value_name = "N")]
+    max_count: Option<usize>,
+    /// One line per commit
+    #[arg(long)]
+    oneline: bool,
+}
 
 pub(super) fn run(cli: &Cli, args: &LogArgs) -> Result<(), Failure> {
     let repository = open(cli)?;

@@ -2,12 +2,32 @@
 
 use std::io::Write;
 
+use clap::Args;
+
 use super::open;
-use crate::cli::args::{Cli, LsTreeArgs};
+use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
 use crate::cli::output::{self, JsonArray, stdout};
 use crate::ops::models::TreeItem;
 use crate::ops::tree::list_repo_tree;
+
+/// List what a folder of a revision holds
+#[derive(Debug, Args)]
+pub(in crate::cli) struct LsTreeArgs {
+    /// Revision to list [default: the default branch]
+    revision: Option<String>,
+    /// Folder or file to list [default: the root]
+    path: Option<String>,
+    /// Everything below as well; folders themselves are left out, as Git does
+    #[arg(short)]
+    recursive: bool,
+    /// With -r: show folders too
+    #[arg(short)]
+    trees: bool,
+    /// Show sizes in bytes
+    #[arg(short)]
+    long: bool,
+}
 
 pub(super) fn run(cli: &Cli, args: &LsTreeArgs) -> Result<(), Failure> {
     let repository = open(cli)?;

@@ -1,12 +1,27 @@
 //! `hv completions` and `hv man`: made from the grammar.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
 
 use super::say;
-use crate::cli::args::{CompletionsArgs, ManArgs};
 use crate::cli::failure::Failure;
 use crate::cli::reference;
+
+/// Print shell completions
+#[derive(Debug, Args)]
+pub(in crate::cli) struct CompletionsArgs {
+    /// The shell
+    shell: clap_complete::Shell,
+}
+
+/// Write the manual pages into a folder
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ManArgs {
+    /// The folder
+    dir: PathBuf,
+}
 
 pub(super) fn completions(args: &CompletionsArgs) -> Result<(), Failure> {
     let mut script = Vec::new();

@@ -1,18 +1,18 @@
-//! One file per command: resolves its arguments, calls one use case, shows the answer.
+//! One file per command: its words, the one use case it calls, and how the answer is shown.
 
-mod branch;
-mod cat;
-mod commit;
-mod init;
-mod log;
-mod ls_tree;
-mod manual;
-mod mount;
-mod rev_parse;
-mod status;
-mod tag;
-mod umount;
-mod verify;
+pub(super) mod branch;
+pub(super) mod cat;
+pub(super) mod commit;
+pub(super) mod init;
+pub(super) mod log;
+pub(super) mod ls_tree;
+pub(super) mod manual;
+pub(super) mod mount;
+pub(super) mod rev_parse;
+pub(super) mod status;
+pub(super) mod tag;
+pub(super) mod umount;
+pub(super) mod verify;
 
 use std::io::Write as _;
 

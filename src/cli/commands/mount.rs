@@ -6,17 +6,46 @@ use std::path::{Path, PathBuf, absolute};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use clap::Args;
 use hubvault_platform::process::{self, TerminationGuard};
 use hubvault_platform::{MountOptions, Mounted, mount};
 use serde_json::{Value, json};
 
 use super::{say, warn};
 use crate::Repository;
-use crate::cli::args::{Cli, MountArgs};
+use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
 use crate::cli::{identity, output, parse};
 use crate::mount::SnapshotTree;
 use crate::ops::HeldLease;
+
+/// Show a revision as a read-only folder
+///
+/// Returns when the folder can be read, and serves it in the background until `hv umount`. What follows the
+/// last `@` is the revision; with --revision, `@` is an ordinary character.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct MountArgs {
+    /// The vault's folder
+    vault: PathBuf,
+    /// An empty folder, and the revision to show there [default: the default branch]
+    #[arg(value_name = "MOUNTPOINT[@REVISION]")]
+    target: String,
+    /// Revision to show
+    #[arg(short, long, value_name = "REV")]
+    revision: Option<String>,
+    /// Stay in the foreground until unmounted
+    #[arg(short, long)]
+    foreground: bool,
+    /// Let other users read it too
+    #[arg(long)]
+    allow_other: bool,
+    /// Memory for decoded chunks
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = crate::cli::parse::size)]
+    cache_size: u64,
+    /// Serve, having been started in the background by another `hv mount`
+    #[arg(long, hide = true)]
+    serve: bool,
+}
 
 pub(super) fn run(cli: &Cli, args: &MountArgs) -> Result<(), Failure> {
     if args.serve {

@@ -1,9 +1,19 @@
 //! `hv rev-parse`
 
+use clap::Args;
+
 use super::{open, say};
-use crate::cli::args::{Cli, RevParseArgs};
+use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
 use crate::cli::output;
+
+/// Print the id of what a revision names
+#[derive(Debug, Args)]
+pub(in crate::cli) struct RevParseArgs {
+    /// A revision, `REV^{tree}` or `REV:PATH` (`:PATH` is in the default branch)
+    #[arg(required = true)]
+    revision: Vec<String>,
+}
 
 pub(super) fn run(cli: &Cli, args: &RevParseArgs) -> Result<(), Failure> {
     let repository = open(cli)?;

@@ -1,9 +1,26 @@
 //! `hv tag`
 
+use clap::Args;
+
 use super::{open, say};
-use crate::cli::args::{Cli, TagArgs};
+use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
 use crate::cli::{identity, output};
+
+/// List tags, or make one
+#[derive(Debug, Args)]
+pub(in crate::cli) struct TagArgs {
+    /// Name of the tag to make
+    name: Option<String>,
+    /// What it names [default: the default branch]
+    revision: Option<String>,
+    /// Make an annotated tag with this message
+    #[arg(short, long, value_name = "MSG", requires = "name")]
+    message: Option<String>,
+    /// List tags (what happens without a name anyway)
+    #[arg(short, long, conflicts_with = "name")]
+    list: bool,
+}
 
 pub(super) fn run(cli: &Cli, args: &TagArgs) -> Result<(), Failure> {
     let repository = open(cli)?;

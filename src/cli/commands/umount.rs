@@ -1,14 +1,25 @@
 //! `hv umount` and `hv mounts`
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::Args;
 use hubvault_platform::{UnmountMode, table};
 use serde_json::{Value, json};
 
 use super::say;
-use crate::cli::args::{Cli, UmountArgs};
+use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
 use crate::cli::output;
+
+/// End a mount
+#[derive(Debug, Args)]
+pub(in crate::cli) struct UmountArgs {
+    /// The folder it was mounted on
+    mountpoint: PathBuf,
+    /// Detach it even while files are open
+    #[arg(short, long)]
+    force: bool,
+}
 
 pub(super) fn run(cli: &Cli, args: &UmountArgs) -> Result<(), Failure> {
     let mode = if args.force { UnmountMode::Detach } else { UnmountMode::WhenIdle };

@@ -1,11 +1,21 @@
 //! `hv verify`
 
+use clap::Args;
+
 use super::{open, say, tell};
-use crate::cli::args::{Cli, VerifyArgs};
+use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::cli::progress::Bar;
 use crate::ops::verify::VerifyReport;
+
+/// Check that everything is there and unchanged
+#[derive(Debug, Args)]
+pub(in crate::cli) struct VerifyArgs {
+    /// Hash every stored byte again
+    #[arg(long)]
+    full: bool,
+}
 
 pub(super) fn run(cli: &Cli, args: &VerifyArgs) -> Result<(), Failure> {
     let repository = open(cli)?;
