@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use super::edit::TreeEditor;
 use super::error::OpsError;
 use super::plan::{Edit, Plan, Totals};
+use super::transact::attempt;
 use super::{Actor, Repository};
 use crate::snapshot::{SnapshotError, resolve};
-use crate::store::StoreError;
 use crate::store::catalog::Catalog;
 use crate::store::id::ObjectId;
 use crate::store::object::Kind;
@@ -152,7 +152,8 @@ impl Repository {
         let edits = plan.store(&mut transaction, &is_pointer, &mut totals, progress)?;
         progress(Progress::Publishing);
         let work = Work { branch, parent, options, actor, edits };
-        let (oid, published) = work.publish(&mut transaction)?;
+        let (oid, published) =
+            attempt(&mut transaction, |transaction, view| work.publish(transaction, view))?;
         Ok(CommitOutcome {
             oid,
             branch: work.branch.short().to_owned(),
@@ -196,7 +197,7 @@ fn check_parent(branch: &RefName, parent: Option<ObjectId>, head: ObjectId) -> R
     }
 }
 
-/// What is published, as often as it takes.
+/// What is published.
 struct Work<'a> {
     branch: RefName,
     parent: Option<ObjectId>,
@@ -206,19 +207,12 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Publishes on the newest head. Where locks do not work another writer can still come between: then on
-    /// theirs.
-    fn publish(&self, transaction: &mut Transaction<'_>) -> Result<(ObjectId, Option<Published>), OpsError> {
-        loop {
-            match self.attempt(transaction) {
-                Err(OpsError::Store(StoreError::Overtaken(_))) => transaction.forget_objects(),
-                done => return done,
-            }
-        }
-    }
-
-    fn attempt(&self, transaction: &mut Transaction<'_>) -> Result<(ObjectId, Option<Published>), OpsError> {
-        let view = transaction.lock()?;
+    /// Publishes on the head that the branch has in `view`.
+    fn publish(
+        &self,
+        transaction: &mut Transaction<'_>,
+        view: &View,
+    ) -> Result<(ObjectId, Option<Published>), OpsError> {
         let head = view.target(&self.branch);
         let head = head.ok_or_else(|| OpsError::BranchNotFound(self.branch.short().to_owned()))?;
         check_parent(&self.branch, self.parent, head)?;

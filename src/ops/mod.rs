@@ -15,6 +15,7 @@ mod plan;
 mod refs;
 pub mod status;
 pub mod tag;
+mod transact;
 pub mod tree;
 pub mod verify;
 

@@ -41,21 +41,17 @@ impl Repository {
 
     /// Creates a ref; answers what it points at.
     pub(super) fn create_ref(&self, new: &NewRef<'_>, actor: &Actor) -> Result<ObjectId, OpsError> {
-        let mut transaction = self.vault().begin(actor.context(new.command))?;
-        loop {
-            if let Some(at) = transaction.lock()?.target(&new.name) {
-                return if new.exist_ok {
-                    Ok(transaction.confirm().map(|()| at)?)
-                } else {
-                    Err(OpsError::RefExists { name: new.name.to_string(), at })
-                };
+        self.transact(actor, new.command, |transaction, view| {
+            if let Some(at) = view.target(&new.name) {
+                if new.exist_ok {
+                    return Ok(transaction.confirm().map(|()| at)?);
+                }
+                return Err(OpsError::RefExists { name: new.name.to_string(), at });
             }
-            let target = (new.target)(&mut transaction)?;
+            let target = (new.target)(transaction)?;
             let refs = vec![move_ref(new.name.clone(), None, Some(target), &new.message)];
-            match transaction.publish(Change { refs, default_branch: None }) {
-                Err(StoreError::Overtaken(_)) => transaction.forget_objects(),
-                done => return Ok(done.map(|_| target)?),
-            }
-        }
+            transaction.publish(Change { refs, default_branch: None })?;
+            Ok(target)
+        })
     }
 }

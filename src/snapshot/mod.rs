@@ -8,6 +8,7 @@ pub mod cache;
 pub mod error;
 pub mod file;
 pub mod resolve;
+pub mod tree_diff;
 
 use std::sync::Arc;
 
@@ -79,7 +80,7 @@ impl Snapshot {
 
     /// Entries of a folder in Git's order.
     pub fn list(&self, folder: ObjectId) -> Result<Vec<TreeEntry>, SnapshotError> {
-        Ok(self.tree(folder)?.entries().to_vec())
+        Ok(self.tree(folder)?.into_entries())
     }
 
     /// The entry called `name` in a folder.

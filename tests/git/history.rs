@@ -9,14 +9,15 @@ use std::sync::Arc;
 
 use hubvault::Repository;
 use hubvault::ops::{
-    Actor, AddSource, CommitOperation, CommitOptions, InitOptions, ObjectId, RepoPath, Signature, Timestamp,
+    Actor, AddSource, CommitOperation, CommitOptions, InitOptions, RepoPath, Signature, Timestamp,
 };
-use hubvault::snapshot::Mode;
+use hubvault::snapshot::SnapshotError;
+use hubvault::snapshot::tree_diff::{Leaf, tree_diff};
 use hubvault::store::media::memory::MemoryMedia;
-use hubvault::store::object::Kind;
 use proptest::prelude::*;
 
 use super::Git;
+use super::export::export;
 
 /// What a branch holds, by path.
 type Model = BTreeMap<String, Vec<u8>>;
@@ -101,54 +102,48 @@ fn build(commits: &[(bool, Vec<Change>)]) -> (Repository, [Model; 2]) {
     (repository, models)
 }
 
-/// Gives git every object below a tree.
-fn export_tree(git: &Git, repository: &Repository, id: ObjectId, done: &mut BTreeSet<ObjectId>) {
-    if !done.insert(id) {
-        return;
-    }
-    let snapshot = repository.snapshot(None).unwrap();
-    let tree = snapshot.tree(id).unwrap();
-    for entry in tree.entries() {
-        if entry.mode == Mode::Directory {
-            export_tree(git, repository, entry.id, done);
-        } else if done.insert(entry.id) {
-            let file = snapshot.open_file(entry, "").unwrap();
-            let mut content = vec![0; usize::try_from(file.size()).unwrap()];
-            assert_eq!(file.read_at(0, &mut content).unwrap(), content.len());
-            give(git, "blob", &content, entry.id);
-        }
-    }
-    give(git, "tree", &tree.encode(), id);
-}
-
-fn give(git: &Git, kind: &str, body: &[u8], id: ObjectId) {
-    assert_eq!(git.text(&["hash-object", "-w", "-t", kind, "--stdin"], body), id.to_string());
-}
-
-fn export(git: &Git, repository: &Repository) {
-    let view = repository.vault().view();
-    let mut done = BTreeSet::new();
-    for branch in ["main", "side"] {
-        let commits: Vec<_> = repository.history(Some(branch)).unwrap().map(Result::unwrap).collect();
-        for (id, commit) in commits.iter().rev() {
-            export_tree(git, repository, commit.tree, &mut done);
-            if done.insert(*id) {
-                assert_eq!(view.catalog.body(*id).unwrap(), (Kind::Commit, commit.encode()));
-                give(git, "commit", &commit.encode(), *id);
-            }
-        }
-        git.ok(&["update-ref", &format!("refs/heads/{branch}"), &commits[0].0.to_string()], b"");
-        let ours: Vec<String> = commits.iter().map(|(id, _)| id.to_string()).collect();
-        assert_eq!(git.text(&["rev-list", branch], b""), ours.join("\n"));
-    }
-}
-
 fn check_listing(git: &Git, branch: &str, model: &Model) {
     let listed = git.text(&["ls-tree", "-r", "-z", "--name-only", branch], b"");
     let listed: BTreeSet<&str> = listed.split('\0').filter(|name| !name.is_empty()).collect();
     assert_eq!(listed, model.keys().map(String::as_str).collect());
     for (path, content) in model {
         assert_eq!(&git.ok(&["cat-file", "blob", &format!("{branch}:{path}")], b""), content, "{path}");
+    }
+}
+
+/// `tree_diff` of every commit against the first one's tree, as `git diff-tree` prints it.
+fn check_differences(git: &Git, repository: &Repository) {
+    let view = repository.vault().view();
+    let commits: Vec<_> = repository.history(Some("side")).unwrap().map(Result::unwrap).collect();
+    let (base, base_commit) = repository.history(Some("main")).unwrap().next().unwrap().unwrap();
+    for (id, commit) in commits {
+        let mut ours = String::new();
+        let side = |leaf: Option<Leaf>| {
+            leaf.map_or(("000000".to_owned(), "0".repeat(40)), |l| {
+                (l.mode.octal().to_owned(), l.id.to_string())
+            })
+        };
+        tree_diff::<SnapshotError>(
+            &view.catalog,
+            b"",
+            Some(base_commit.tree),
+            Some(commit.tree),
+            &mut |change| {
+                let ((old_mode, old), (new_mode, new)) = (side(change.old), side(change.new));
+                let status = if change.old.is_none() {
+                    'A'
+                } else if change.new.is_none() {
+                    'D'
+                } else {
+                    'M'
+                };
+                ours += &format!(":{old_mode} {new_mode} {old} {new} {status}\0{}\0", change.path());
+                Ok(true)
+            },
+        )
+        .unwrap();
+        let git = git.ok(&["diff-tree", "-r", "-z", "--no-renames", &base.to_string(), &id.to_string()], b"");
+        assert_eq!(ours, String::from_utf8(git).unwrap());
     }
 }
 
@@ -166,6 +161,7 @@ proptest! {
         for (branch, model) in ["main", "side"].iter().zip(&models) {
             check_listing(&git, branch, model);
         }
+        check_differences(&git, &repository);
         let report = repository.verify(true, &mut |_| ()).unwrap();
         prop_assert!(report.ok && report.warnings.is_empty(), "{report:?}");
     }

@@ -65,6 +65,13 @@ pub struct TreeEntry {
     pub id: ObjectId,
 }
 
+impl TreeEntry {
+    /// Git's order of the entries of a tree: by bytes, a folder as if its name ended in `/`.
+    pub fn git_cmp(&self, other: &Self) -> Ordering {
+        order_names(&self.name, self.mode, &other.name, other.mode)
+    }
+}
+
 /// A folder whose entries are valid, unique and in Git's order.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Tree {
@@ -80,7 +87,7 @@ impl Tree {
     /// Sorts entries into Git's order. Refuses a name that is empty, `.`, `..`, `.git` (any case), holds `/`
     /// or NUL, or is there twice, be it once as a file and once as a folder.
     pub fn from_entries(mut entries: Vec<TreeEntry>) -> Result<Self, DecodeError> {
-        entries.sort_unstable_by(order);
+        entries.sort_unstable_by(TreeEntry::git_cmp);
         Self::checked(entries)
     }
 
@@ -101,7 +108,7 @@ impl Tree {
             check_name(&entry.name)?;
         }
         for pair in entries.windows(2) {
-            match order(&pair[0], &pair[1]) {
+            match pair[0].git_cmp(&pair[1]) {
                 Ordering::Less => {}
                 Ordering::Equal => return Err(twice(&pair[0].name)),
                 Ordering::Greater => {
@@ -139,6 +146,11 @@ impl Tree {
     /// Entries in Git's order.
     pub fn entries(&self) -> &[TreeEntry] {
         &self.entries
+    }
+
+    /// The entries, taken out, in Git's order.
+    pub fn into_entries(self) -> Vec<TreeEntry> {
+        self.entries
     }
 
     /// The entry with exactly this name, by binary search.
@@ -180,10 +192,6 @@ fn check_name(name: &[u8]) -> Result<(), DecodeError> {
         }
         _ => Ok(()),
     }
-}
-
-fn order(a: &TreeEntry, b: &TreeEntry) -> Ordering {
-    order_names(&a.name, a.mode, &b.name, b.mode)
 }
 
 /// Git's `base_name_compare`: bytewise, a folder as if its name ended in `/`. A file and a folder of one name
