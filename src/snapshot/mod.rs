@@ -7,7 +7,9 @@
 pub mod cache;
 pub mod error;
 pub mod file;
+pub mod rename;
 pub mod resolve;
+mod similarity;
 pub mod tree_diff;
 
 use std::sync::Arc;
