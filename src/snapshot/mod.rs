@@ -7,6 +7,7 @@
 pub mod cache;
 pub mod error;
 pub mod file;
+pub mod reflog;
 pub mod resolve;
 pub mod tree_diff;
 
