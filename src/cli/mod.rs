@@ -12,10 +12,12 @@ mod output;
 mod parse;
 mod progress;
 mod reference;
+mod when;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
+use jiff::ZonedDateTime;
 use tracing_subscriber::EnvFilter;
 
 pub use reference::markdown as reference;
@@ -25,7 +27,8 @@ use self::failure::Failure;
 
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {
-    let matches = match Cli::command().try_get_matches() {
+    let grammar = when::in_arguments(Cli::command(), &ZonedDateTime::now());
+    let matches = match grammar.try_get_matches() {
         Ok(matches) => matches,
         Err(error) if error.use_stderr() && std::env::args_os().any(|word| word == "--json") => {
             return Failure::usage(error.render().to_string().trim()).report(true);

@@ -13,11 +13,15 @@ pub mod init;
 pub mod local;
 pub mod models;
 mod plan;
+pub mod reflog;
 mod refs;
+pub mod reset;
 pub mod status;
 pub mod tag;
 mod transact;
+pub mod transactions;
 pub mod tree;
+pub mod undo;
 pub mod verify;
 
 use std::path::{Path, PathBuf};

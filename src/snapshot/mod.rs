@@ -7,6 +7,7 @@
 pub mod cache;
 pub mod error;
 pub mod file;
+pub mod reflog;
 pub mod rename;
 pub mod resolve;
 mod similarity;
