@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use super::commands::{
-    branch, cat, commit, init, log, ls_tree, manual, mount, rev_parse, tag, umount, verify,
+    branch, cat, commit, diff, init, log, ls_tree, manual, mount, rev_parse, tag, umount, verify,
 };
+use super::style::When;
 
 /// A versioned repository for large files, in one folder
 ///
@@ -38,6 +39,12 @@ pub(super) struct Cli {
     /// Report as JSON on standard output, errors as JSON on standard error
     #[arg(long, global = true)]
     pub(super) json: bool,
+    /// Use colours: always, never, or on a terminal
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
+    pub(super) color: When,
+    /// Don't show long output through a pager
+    #[arg(long, global = true)]
+    pub(super) no_pager: bool,
     #[command(subcommand)]
     pub(super) command: Command,
 }
@@ -47,6 +54,7 @@ pub(super) enum Command {
     Init(init::InitArgs),
     Commit(commit::CommitArgs),
     Log(log::LogArgs),
+    Diff(diff::DiffArgs),
     LsTree(ls_tree::LsTreeArgs),
     Cat(cat::CatArgs),
     /// Show where the vault stands, and who is using it

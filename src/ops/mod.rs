@@ -5,6 +5,7 @@
 
 pub mod branch;
 pub mod commit;
+pub mod diff;
 pub mod edit;
 pub mod error;
 pub mod history;
@@ -13,6 +14,7 @@ pub mod local;
 pub mod models;
 mod plan;
 mod refs;
+pub mod safetensors;
 pub mod status;
 pub mod tag;
 mod transact;
