@@ -8,7 +8,9 @@ pub mod cache;
 pub mod compare;
 pub mod error;
 pub mod file;
+pub mod rename;
 pub mod resolve;
+mod similarity;
 pub mod tree_diff;
 
 use std::sync::Arc;
