@@ -5,6 +5,7 @@
 
 pub mod branch;
 pub mod commit;
+pub mod diff;
 pub mod edit;
 pub mod error;
 pub mod history;
@@ -16,6 +17,7 @@ mod plan;
 pub mod reflog;
 mod refs;
 pub mod reset;
+pub mod safetensors;
 pub mod status;
 pub mod tag;
 mod transact;

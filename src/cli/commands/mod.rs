@@ -3,6 +3,7 @@
 pub(super) mod branch;
 pub(super) mod cat;
 pub(super) mod commit;
+pub(super) mod diff;
 pub(super) mod init;
 pub(super) mod log;
 pub(super) mod ls_tree;
@@ -33,6 +34,7 @@ pub(super) fn run(cli: &Cli, matches: &ArgMatches) -> Result<(), Failure> {
     match &cli.command {
         Command::Init(args) => init::run(cli, args),
         Command::Commit(args) => commit::run(cli, args, matches),
+        Command::Diff(args) => diff::run(cli, args),
         Command::Log(args) => log::run(cli, args),
         Command::LsTree(args) => ls_tree::run(cli, args),
         Command::Cat(args) => cat::run(cli, args),
