@@ -19,7 +19,9 @@ mod fuzz_corpus;
 mod git;
 mod mount;
 mod processes;
+mod refs;
 mod repair;
+mod seed;
 // The first steps in the README mount.
 mod hostile;
 #[cfg(target_os = "linux")]

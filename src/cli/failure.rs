@@ -55,8 +55,8 @@ impl Failure {
             | "ambiguous-revision"
             | "entry-not-found"
             | "transaction-not-found" => 3,
-            "conflict" | "path-conflict" | "ref-exists" | "ref-conflict" | "default-branch"
-            | "not-merged" | "cannot-undo" => 4,
+            "conflict" | "path-conflict" | "ref-exists" | "ref-conflict" | "repository-exists"
+            | "nothing-to-commit" | "default-branch" | "not-merged" | "cannot-undo" => 4,
             "damaged" | "unsupported-version" | "id-collision" => 5,
             "mount" => 6,
             _ => 1,

@@ -45,6 +45,12 @@ pub enum OpsError {
         /// Where it points.
         at: ObjectId,
     },
+    /// A vault is there already.
+    #[error("there is a vault in `{0}` already")]
+    RepositoryExists(String),
+    /// A commit of nothing was asked for.
+    #[error("no operations were given, so there is nothing to commit")]
+    NoOperations,
     /// The branch does not exist.
     #[error("branch `{0}` not found; `hv branch` lists them, `hv branch NAME` creates one")]
     BranchNotFound(String),
@@ -139,6 +145,8 @@ impl OpsError {
             Self::Conflict { .. } | Self::UndoConflict { .. } => "conflict",
             Self::PathConflict { .. } => "path-conflict",
             Self::RefExists { .. } => "ref-exists",
+            Self::RepositoryExists(_) => "repository-exists",
+            Self::NoOperations => "nothing-to-commit",
             Self::BranchNotFound(_) | Self::TagNotFound(_) => "revision-not-found",
             Self::TwoRefs(_) => "ref-conflict",
             Self::DefaultBranch(_) => "default-branch",
@@ -151,6 +159,22 @@ impl OpsError {
             Self::RefName(_) => "invalid-ref-name",
             Self::Snapshot(error) => snapshot_code(error),
             Self::Store(error) => store_code(error),
+        }
+    }
+
+    /// The class of the Python package `hubvault` that this is: what a binding for Python raises.
+    pub fn python_class(&self) -> &'static str {
+        match self.code() {
+            "not-a-vault" => "RepositoryNotFoundError",
+            "repository-exists" => "RepositoryAlreadyExistsError",
+            "revision-not-found" | "ambiguous-revision" | "transaction-not-found" => "RevisionNotFoundError",
+            "entry-not-found" | "is-a-directory" => "EntryNotFoundError",
+            "conflict" | "path-conflict" | "ref-exists" | "ref-conflict" | "nothing-to-commit"
+            | "default-branch" | "not-merged" | "cannot-undo" => "ConflictError",
+            "damaged" | "id-collision" | "unsupported-version" => "IntegrityError",
+            "unsupported-path" | "invalid-ref-name" | "not-a-directory" => "UnsupportedPathError",
+            "invalid-argument" | "local-file" => "ValueError",
+            _ => "HubVaultError",
         }
     }
 }

@@ -8,7 +8,9 @@ pub mod cache;
 pub mod error;
 pub mod file;
 pub mod reflog;
+pub mod rename;
 pub mod resolve;
+mod similarity;
 pub mod tree_diff;
 
 use std::sync::Arc;
