@@ -61,6 +61,11 @@ impl Repository {
 
 /// The entries of the folder at `path` (empty: the root) of a snapshot; see [`Repository::list_repo_tree`].
 pub fn list_repo_tree(snapshot: &Snapshot, path: &str, recursive: bool) -> Result<RepoTree, SnapshotError> {
+    Ok(RepoTree { names: list_names(snapshot, path, recursive)? })
+}
+
+/// The same entries as the trees have them, with their paths: without the lookup of each file's size.
+pub fn list_names(snapshot: &Snapshot, path: &str, recursive: bool) -> Result<RepoNames, SnapshotError> {
     let top = snapshot.entry(path)?;
     if top.mode != Mode::Directory {
         return Err(SnapshotError::NotADirectory {
@@ -69,35 +74,48 @@ pub fn list_repo_tree(snapshot: &Snapshot, path: &str, recursive: bool) -> Resul
         });
     }
     let folder = (path.trim_matches('/').to_owned(), snapshot.list(top.id)?.into_iter());
-    Ok(RepoTree { snapshot: snapshot.clone(), pending: vec![folder], recursive })
+    Ok(RepoNames { snapshot: snapshot.clone(), pending: vec![folder], recursive })
 }
 
 /// A tree listing; see [`Repository::list_repo_tree`]. Nothing follows an error.
 #[derive(Debug)]
 pub struct RepoTree {
+    names: RepoNames,
+}
+
+impl Iterator for RepoTree {
+    type Item = Result<RepoEntry, SnapshotError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let found = self.names.next()?.and_then(|(path, entry)| describe(&self.names.snapshot, path, &entry));
+        Some(found.inspect_err(|_| self.names.pending.clear()))
+    }
+}
+
+/// A tree listing without sizes; see [`list_names`]. Nothing follows an error.
+#[derive(Debug)]
+pub struct RepoNames {
     snapshot: Snapshot,
     /// Folders on the way, each with what is left of it.
     pending: Vec<(String, std::vec::IntoIter<TreeEntry>)>,
     recursive: bool,
 }
 
-impl RepoTree {
-    fn step(&mut self, folder: &str, entry: &TreeEntry) -> Result<RepoEntry, SnapshotError> {
-        let name = String::from_utf8_lossy(&entry.name);
-        let path = if folder.is_empty() { name.into_owned() } else { format!("{folder}/{name}") };
+impl RepoNames {
+    fn enter(&mut self, path: &str, entry: &TreeEntry) -> Result<(), SnapshotError> {
         if entry.mode == Mode::Directory && self.recursive {
             // No commit of ours is deeper: a chain of a million folders is an attack on memory.
             if self.pending.len() > MAX_DEPTH {
                 return Err(PathError::TooDeep { start: path.chars().take(40).collect() }.into());
             }
-            self.pending.push((path.clone(), self.snapshot.list(entry.id)?.into_iter()));
+            self.pending.push((path.to_owned(), self.snapshot.list(entry.id)?.into_iter()));
         }
-        describe(&self.snapshot, path, entry)
+        Ok(())
     }
 }
 
-impl Iterator for RepoTree {
-    type Item = Result<RepoEntry, SnapshotError>;
+impl Iterator for RepoNames {
+    type Item = Result<(String, TreeEntry), SnapshotError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -106,8 +124,10 @@ impl Iterator for RepoTree {
                 self.pending.pop();
                 continue;
             };
-            let folder = folder.clone();
-            return Some(self.step(&folder, &entry).inspect_err(|_| self.pending.clear()));
+            let name = String::from_utf8_lossy(&entry.name);
+            let path = if folder.is_empty() { name.into_owned() } else { format!("{folder}/{name}") };
+            let entered = self.enter(&path, &entry).inspect_err(|_| self.pending.clear());
+            return Some(entered.map(|()| (path, entry)));
         }
     }
 }
