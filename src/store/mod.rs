@@ -34,5 +34,6 @@ pub mod refname;
 mod scratch;
 pub mod transaction;
 pub mod vault;
+mod zip;
 
 pub use error::StoreError;
