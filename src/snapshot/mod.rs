@@ -7,6 +7,7 @@
 pub mod cache;
 pub mod error;
 pub mod file;
+pub mod graph;
 pub mod rename;
 pub mod resolve;
 mod similarity;
