@@ -45,6 +45,12 @@ pub enum OpsError {
         /// Where it points.
         at: ObjectId,
     },
+    /// A vault is there already.
+    #[error("there is a vault in `{0}` already")]
+    RepositoryExists(String),
+    /// A commit of nothing was asked for.
+    #[error("no operations were given, so there is nothing to commit")]
+    NoOperations,
     /// The branch does not exist.
     #[error("branch `{0}` not found; `hv branch` lists them, `hv branch NAME` creates one")]
     BranchNotFound(String),
@@ -88,6 +94,8 @@ impl OpsError {
             Self::Conflict { .. } => "conflict",
             Self::PathConflict { .. } => "path-conflict",
             Self::RefExists { .. } => "ref-exists",
+            Self::RepositoryExists(_) => "repository-exists",
+            Self::NoOperations => "nothing-to-commit",
             Self::BranchNotFound(_) => "revision-not-found",
             Self::Local { .. } | Self::LocalIo { .. } => "local-file",
             Self::Invalid(_) => "invalid-argument",
@@ -95,6 +103,23 @@ impl OpsError {
             Self::RefName(_) => "invalid-ref-name",
             Self::Snapshot(error) => snapshot_code(error),
             Self::Store(error) => store_code(error),
+        }
+    }
+
+    /// The class of the Python package `hubvault` that this is: what a binding for Python raises.
+    pub fn python_class(&self) -> &'static str {
+        match self.code() {
+            "not-a-vault" => "RepositoryNotFoundError",
+            "repository-exists" => "RepositoryAlreadyExistsError",
+            "revision-not-found" | "ambiguous-revision" => "RevisionNotFoundError",
+            "entry-not-found" | "is-a-directory" => "EntryNotFoundError",
+            "conflict" | "path-conflict" | "ref-exists" | "ref-conflict" | "nothing-to-commit" => {
+                "ConflictError"
+            }
+            "damaged" | "id-collision" | "unsupported-version" => "IntegrityError",
+            "unsupported-path" | "invalid-ref-name" | "not-a-directory" => "UnsupportedPathError",
+            "invalid-argument" | "local-file" => "ValueError",
+            _ => "HubVaultError",
         }
     }
 }

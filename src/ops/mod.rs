@@ -8,6 +8,7 @@ pub mod commit;
 pub mod edit;
 pub mod error;
 pub mod history;
+pub mod info;
 pub mod init;
 pub mod local;
 pub mod models;
