@@ -9,6 +9,7 @@ pub mod compare;
 pub mod error;
 pub mod file;
 pub mod reflog;
+pub mod graph;
 pub mod rename;
 mod info;
 pub mod resolve;
