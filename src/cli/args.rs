@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use super::commands::{
-    branch, cat, commit, init, log, ls_tree, manual, mount, rev_parse, tag, umount, verify,
+    branch, cat, commit, download, init, log, ls_tree, manual, mount, rev_parse, snapshot, tag, umount,
+    verify,
 };
 
 /// A versioned repository for large files, in one folder
@@ -49,6 +50,8 @@ pub(super) enum Command {
     Log(log::LogArgs),
     LsTree(ls_tree::LsTreeArgs),
     Cat(cat::CatArgs),
+    Download(download::DownloadArgs),
+    Snapshot(snapshot::SnapshotArgs),
     /// Show where the vault stands, and who is using it
     Status,
     Branch(branch::BranchArgs),

@@ -5,13 +5,20 @@
 
 pub mod branch;
 pub mod commit;
+mod detached;
+pub mod download;
 pub mod edit;
 pub mod error;
+mod folder;
 pub mod history;
 pub mod init;
 pub mod local;
+mod manifest;
 pub mod models;
+pub mod patterns;
+mod placing;
 mod plan;
+pub mod read;
 mod refs;
 pub mod status;
 pub mod tag;

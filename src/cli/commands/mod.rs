@@ -3,12 +3,14 @@
 pub(super) mod branch;
 pub(super) mod cat;
 pub(super) mod commit;
+pub(super) mod download;
 pub(super) mod init;
 pub(super) mod log;
 pub(super) mod ls_tree;
 pub(super) mod manual;
 pub(super) mod mount;
 pub(super) mod rev_parse;
+pub(super) mod snapshot;
 pub(super) mod status;
 pub(super) mod tag;
 pub(super) mod umount;
@@ -32,6 +34,8 @@ pub(super) fn run(cli: &Cli, matches: &ArgMatches) -> Result<(), Failure> {
         Command::Log(args) => log::run(cli, args),
         Command::LsTree(args) => ls_tree::run(cli, args),
         Command::Cat(args) => cat::run(cli, args),
+        Command::Download(args) => download::run(cli, args),
+        Command::Snapshot(args) => snapshot::run(cli, args),
         Command::Status => status::run(cli),
         Command::Branch(args) => branch::run(cli, args),
         Command::Tag(args) => tag::run(cli, args),
