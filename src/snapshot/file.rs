@@ -11,7 +11,7 @@ use super::cache::ChunkCache;
 use super::error::SnapshotError;
 use crate::store::StoreError;
 use crate::store::catalog::{FileRecord, Pack};
-use crate::store::id::Sha256;
+use crate::store::id::{ChunkHash, Sha256};
 use crate::store::media::ReadAt;
 use crate::store::vault::View;
 
@@ -25,6 +25,23 @@ pub struct FileReader {
     starts: Vec<u64>,
     packs: Vec<OnceLock<Pack>>,
     label: String,
+}
+
+/// Where a byte of a file is stored.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// The vault file that holds it.
+    pub(super) pack: String,
+    /// Its place among the decoded bytes there.
+    pub(super) position: u64,
+    /// Bytes of the file that follow each other there from this one on.
+    pub(super) extent_left: u64,
+    /// The chunk it is in.
+    pub(super) hash: ChunkHash,
+    /// Its place in the chunk.
+    pub(super) within: u64,
+    /// Bytes of the chunk from this one on.
+    pub(super) chunk_left: u64,
 }
 
 impl FileReader {
@@ -68,6 +85,25 @@ impl FileReader {
                 .map_err(|source| SnapshotError::Read { file: self.label.clone(), source })?;
         }
         Ok(done)
+    }
+
+    /// Where the byte at `offset`, which must be there, is stored.
+    pub(super) fn place(&self, offset: u64) -> Result<Place, SnapshotError> {
+        self.find(offset).map_err(|source| SnapshotError::Read { file: self.label.clone(), source })
+    }
+
+    fn find(&self, offset: u64) -> Result<Place, StoreError> {
+        let number = self.starts.partition_point(|&start| start <= offset).saturating_sub(1);
+        let beyond = || StoreError::MissingContent(self.record.sha256);
+        let extent = self.record.extents.get(number).ok_or_else(beyond)?;
+        let within = offset - self.starts[number];
+        let extent_left = extent.len.checked_sub(within).filter(|&left| left > 0).ok_or_else(beyond)?;
+        let pack = self.pack(number)?;
+        let position = extent.start + within;
+        let row = self.view.catalog.chunk_at(pack, position)?;
+        let within = position - row.raw_start;
+        let chunk_left = u64::from(row.raw_len).saturating_sub(within);
+        Ok(Place { pack: pack.file(), position, extent_left, hash: row.hash, within, chunk_left })
     }
 
     fn pack(&self, extent: usize) -> Result<&Pack, StoreError> {

@@ -5,9 +5,13 @@
 //! bytes; not how branches move, what a lock is, or that kernels exist.
 
 pub mod cache;
+pub mod compare;
 pub mod error;
 pub mod file;
+pub mod reflog;
+pub mod rename;
 pub mod resolve;
+mod similarity;
 pub mod tree_diff;
 
 use std::sync::Arc;
@@ -17,6 +21,7 @@ pub use error::SnapshotError;
 pub use file::FileReader;
 
 pub use crate::store::StoreError;
+use crate::store::catalog::Catalog;
 pub use crate::store::id::{ObjectId, Sha256};
 pub use crate::store::object::Commit;
 pub use crate::store::object::{Mode, Tree, TreeEntry};
@@ -66,6 +71,11 @@ impl Snapshot {
     /// The revision as it was asked for.
     pub fn revision(&self) -> &str {
         &self.revision
+    }
+
+    /// Everything the state of the vault it was opened in holds.
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.view.catalog
     }
 
     /// The root folder, as an entry without a name.

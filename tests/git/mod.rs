@@ -16,6 +16,8 @@ mod export;
 mod history;
 mod names;
 mod objects;
+mod renames;
+mod workshop;
 
 /// A fresh repository whose Git sees no configuration but its own.
 struct Git {

@@ -59,8 +59,7 @@ fn s27_a_range_is_exactly_the_slice() {
     // Stored whole; compressed; inline; of several extents.
     let text: Vec<u8> = noise(3, 900_000).iter().map(|byte| b'0' + byte % 10).collect();
     let mut edited = noise(1, 2_500_000);
-    let files =
-        [("whole", edited.clone()), ("text", text), ("small", noise(4, 5000)), ("empty", Vec::new())];
+    let files = [("whole", edited.clone()), ("text", text), ("small", noise(4, 5000)), ("empty", Vec::new())];
     for (name, content) in &files {
         desk.commit_file(name, content);
     }
@@ -96,7 +95,9 @@ fn s28_a_range_needs_only_the_chunks_it_touches() {
     fs::write(&pack, bytes).unwrap();
     let repository = library(&desk);
     assert!(repository.read_range("weights", 1000, 2_500_000, None).unwrap() == content[1000..2_501_000]);
-    assert!(repository.read_range("weights", 3_500_000, 400_000, None).unwrap() == content[3_500_000..3_900_000]);
+    assert!(
+        repository.read_range("weights", 3_500_000, 400_000, None).unwrap() == content[3_500_000..3_900_000]
+    );
     assert_eq!(repository.read_range("weights", 2_999_999, 5, None).unwrap_err().code(), "damaged");
     // A download of it fails, and leaves nothing under its name.
     desk.on(["download", "weights", "--local-dir", "out"]).fails(5, &["weights"]);
@@ -190,7 +191,8 @@ fn s48_a_spoiled_copy_hurts_nobody_and_is_restored() {
     desk.commit_file("d/f", "content of f");
     for way in 0..8 {
         for folder in [None, Some("out")] {
-            let args = ["download", "d/f"].into_iter().chain(folder.iter().flat_map(|dir| ["--local-dir", dir]));
+            let args =
+                ["download", "d/f"].into_iter().chain(folder.iter().flat_map(|dir| ["--local-dir", dir]));
             let args: Vec<&str> = args.collect();
             let path = desk.path(&desk.on(&args).text());
             // Twice, so that what is remembered is settled.
@@ -266,7 +268,10 @@ fn s50_a_snapshot_is_exactly_the_revision() {
     let report = desk.on(["snapshot", "--local-dir", "out", "--json"]).json();
     let wanted = ["folder", "gone/mine too", "keep.txt", "mine.txt", "turns/into"];
     assert_eq!(tree(&desk.path("out")), wanted, "{report}");
-    assert_eq!((&report["written"], &report["unchanged"], &report["removed"]), (&2.into(), &1.into(), &3.into()));
+    assert_eq!(
+        (&report["written"], &report["unchanged"], &report["removed"]),
+        (&2.into(), &1.into(), &3.into())
+    );
     assert!(!desk.path("out/gone/deep").exists());
     assert_eq!(mtime(&desk.path("out/keep.txt")), kept);
     // What was made one's own stays.

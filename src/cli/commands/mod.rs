@@ -3,17 +3,22 @@
 pub(super) mod branch;
 pub(super) mod cat;
 pub(super) mod commit;
+pub(super) mod diff;
 pub(super) mod download;
 pub(super) mod init;
 pub(super) mod log;
 pub(super) mod ls_tree;
 pub(super) mod manual;
 pub(super) mod mount;
+pub(super) mod op;
+pub(super) mod reflog;
+pub(super) mod reset;
 pub(super) mod rev_parse;
 pub(super) mod snapshot;
 pub(super) mod status;
 pub(super) mod tag;
 pub(super) mod umount;
+pub(super) mod undo;
 pub(super) mod verify;
 
 use std::io::Write as _;
@@ -31,6 +36,7 @@ pub(super) fn run(cli: &Cli, matches: &ArgMatches) -> Result<(), Failure> {
     match &cli.command {
         Command::Init(args) => init::run(cli, args),
         Command::Commit(args) => commit::run(cli, args, matches),
+        Command::Diff(args) => diff::run(cli, args),
         Command::Log(args) => log::run(cli, args),
         Command::LsTree(args) => ls_tree::run(cli, args),
         Command::Cat(args) => cat::run(cli, args),
@@ -39,6 +45,10 @@ pub(super) fn run(cli: &Cli, matches: &ArgMatches) -> Result<(), Failure> {
         Command::Status => status::run(cli),
         Command::Branch(args) => branch::run(cli, args),
         Command::Tag(args) => tag::run(cli, args),
+        Command::Reset(args) => reset::run(cli, args),
+        Command::Reflog(args) => reflog::run(cli, args),
+        Command::Op(args) => op::run(cli, args),
+        Command::Undo(args) => undo::run(cli, args),
         Command::RevParse(args) => rev_parse::run(cli, args),
         Command::Verify(args) => verify::run(cli, args),
         Command::Mount(args) => mount::run(cli, args),
@@ -80,4 +90,9 @@ fn tell(line: &str) -> Result<(), Failure> {
 /// Prints a line to standard output.
 fn say(line: &str) -> Result<(), Failure> {
     Ok(writeln!(std::io::stdout(), "{}", printable(line))?)
+}
+
+/// Says on standard error how to take back what a transaction did; nothing when there was none.
+fn hint(transaction: Option<u64>) -> Result<(), Failure> {
+    transaction.map_or(Ok(()), |number| tell(&format!("hint: `hv undo {number}` takes this back")))
 }
