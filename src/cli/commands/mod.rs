@@ -4,6 +4,7 @@ pub(super) mod branch;
 pub(super) mod cat;
 pub(super) mod commit;
 pub(super) mod diff;
+pub(super) mod download;
 pub(super) mod init;
 pub(super) mod log;
 pub(super) mod ls_tree;
@@ -13,6 +14,7 @@ pub(super) mod op;
 pub(super) mod reflog;
 pub(super) mod reset;
 pub(super) mod rev_parse;
+pub(super) mod snapshot;
 pub(super) mod status;
 pub(super) mod tag;
 pub(super) mod umount;
@@ -39,6 +41,8 @@ pub(super) fn run(cli: &Cli, matches: &ArgMatches) -> Result<(), Failure> {
         Command::Log(args) => log::run(cli, args),
         Command::LsTree(args) => ls_tree::run(cli, args),
         Command::Cat(args) => cat::run(cli, args),
+        Command::Download(args) => download::run(cli, args),
+        Command::Snapshot(args) => snapshot::run(cli, args),
         Command::Status => status::run(cli),
         Command::Branch(args) => branch::run(cli, args),
         Command::Tag(args) => tag::run(cli, args),
