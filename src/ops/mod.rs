@@ -10,6 +10,7 @@ pub mod error;
 pub mod history;
 pub mod info;
 pub mod init;
+pub mod last_commit;
 pub mod local;
 pub mod models;
 mod plan;

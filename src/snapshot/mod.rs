@@ -7,6 +7,7 @@
 pub mod cache;
 pub mod error;
 pub mod file;
+pub mod last_change;
 pub mod reflog;
 pub mod rename;
 pub mod resolve;
@@ -64,6 +65,11 @@ impl Snapshot {
     /// The commit.
     pub fn commit(&self) -> &Commit {
         &self.commit
+    }
+
+    /// Another commit of the same vault.
+    pub fn commit_of(&self, id: ObjectId) -> Result<Commit, SnapshotError> {
+        Ok(self.view.catalog.commit(id)?)
     }
 
     /// The revision as it was asked for.

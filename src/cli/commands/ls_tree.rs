@@ -5,6 +5,7 @@ use std::io::Write;
 use clap::Args;
 
 use super::open;
+use crate::Repository;
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
 use crate::cli::output::{self, JsonArray, stdout};
@@ -14,6 +15,7 @@ use crate::snapshot::{Mode, Snapshot, SnapshotError};
 
 /// List what a folder of a revision holds
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each flag")]
 pub(in crate::cli) struct LsTreeArgs {
     /// Revision to list [default: the default branch]
     revision: Option<String>,
@@ -28,6 +30,9 @@ pub(in crate::cli) struct LsTreeArgs {
     /// Show sizes in bytes
     #[arg(short)]
     long: bool,
+    /// Show the commit that last changed each entry, for a folder anything below it
+    #[arg(long)]
+    last_commit: bool,
 }
 
 pub(super) fn run(cli: &Cli, args: &LsTreeArgs) -> Result<(), Failure> {
@@ -38,7 +43,12 @@ pub(super) fn run(cli: &Cli, args: &LsTreeArgs) -> Result<(), Failure> {
         let left_out = args.recursive && !args.trees;
         !(left_out && matches!(item, Ok(RepoEntry::Folder(_))))
     };
-    let entries = entries(&snapshot, path, args.recursive)?.filter(wanted);
+    let entries = if args.last_commit {
+        expanded(&repository, &snapshot, path, args.recursive)?
+    } else {
+        entries(&snapshot, path, args.recursive)?
+    };
+    let entries = entries.filter(wanted);
     if cli.json {
         let mut array = JsonArray::new(stdout());
         for item in entries {
@@ -53,12 +63,26 @@ pub(super) fn run(cli: &Cli, args: &LsTreeArgs) -> Result<(), Failure> {
     Ok(out.flush()?)
 }
 
-/// What is in a folder; a file's own path gives that file, as Git does.
-fn entries(
+type Entries = Box<dyn Iterator<Item = Result<RepoEntry, SnapshotError>>>;
+
+/// The same with last commits, which are known all at once.
+fn expanded(
+    repository: &Repository,
     snapshot: &Snapshot,
     path: &str,
     recursive: bool,
-) -> Result<Box<dyn Iterator<Item = Result<RepoEntry, SnapshotError>>>, SnapshotError> {
+) -> Result<Entries, Failure> {
+    let revision = snapshot.id().to_string();
+    let found = if snapshot.entry(path)?.mode == Mode::Directory {
+        repository.list_repo_tree_expanded(Some(path), recursive, Some(&revision))?
+    } else {
+        repository.get_paths_info_expanded([path.trim_matches('/')], Some(&revision))?
+    };
+    Ok(Box::new(found.into_iter().map(Ok)))
+}
+
+/// What is in a folder; a file's own path gives that file, as Git does.
+fn entries(snapshot: &Snapshot, path: &str, recursive: bool) -> Result<Entries, SnapshotError> {
     let top = snapshot.entry(path)?;
     if top.mode == Mode::Directory {
         return Ok(Box::new(list_repo_tree(snapshot, path, recursive)?));
@@ -70,11 +94,14 @@ fn entries(
 fn line(out: &mut impl Write, item: &RepoEntry, long: bool) -> Result<(), Failure> {
     let kind = if matches!(item, RepoEntry::Folder(_)) { "tree" } else { "blob" };
     let (mode, oid, path) = (item.mode(), item.oid(), output::path(item.path()));
-    if long {
-        let size = item.size().map_or_else(|| "-".to_owned(), |size| size.to_string());
-        writeln!(out, "{mode} {kind} {oid} {size:>7}\t{path}")?;
+    let size = if long {
+        format!(" {:>7}", item.size().map_or_else(|| "-".to_owned(), |size| size.to_string()))
     } else {
-        writeln!(out, "{mode} {kind} {oid}\t{path}")?;
-    }
+        String::new()
+    };
+    let last = item.last_commit().map_or_else(String::new, |last| {
+        format!("\t{} {} {}", last.oid.short(), last.date, output::printable(&last.title))
+    });
+    writeln!(out, "{mode} {kind} {oid}{size}\t{path}{last}")?;
     Ok(())
 }
