@@ -52,7 +52,10 @@ fn last_commits_are_shown_when_asked_for() {
     assert!(ends[1].starts_with(&first[..7]), "{listed}");
     let json = desk.on(["ls-tree", "--last-commit", "--json"]).json();
     assert_eq!(json[0]["path"], "d");
-    assert_eq!((&json[0]["lastCommit"]["id"], &json[0]["lastCommit"]["title"]), (&second.into(), &"test".into()));
+    assert_eq!(
+        (&json[0]["lastCommit"]["id"], &json[0]["lastCommit"]["title"]),
+        (&second.into(), &"test".into())
+    );
     assert!(json[0]["lastCommit"]["date"].as_str().unwrap().ends_with('Z'));
     let one = desk.on(["ls-tree", "--last-commit", "--json", "HEAD", "d//old/"]).json();
     assert_eq!(one[0]["lastCommit"]["id"], first);

@@ -14,6 +14,7 @@ use hubvault::ops::{
 use tempfile::TempDir;
 
 mod core;
+mod files;
 mod places;
 mod time;
 
