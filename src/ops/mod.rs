@@ -14,6 +14,7 @@ mod folder;
 pub mod history;
 pub mod info;
 pub mod init;
+pub mod last_commit;
 pub mod local;
 mod manifest;
 pub mod models;

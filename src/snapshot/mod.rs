@@ -10,6 +10,7 @@ pub mod error;
 pub mod file;
 pub mod graph;
 mod info;
+pub mod last_change;
 pub mod reflog;
 pub mod rename;
 pub mod resolve;
@@ -57,6 +58,11 @@ impl Snapshot {
     /// The commit.
     pub fn commit(&self) -> &Commit {
         &self.commit
+    }
+
+    /// Another commit of the same vault.
+    pub fn commit_of(&self, id: ObjectId) -> Result<Commit, SnapshotError> {
+        Ok(self.view.catalog.commit(id)?)
     }
 
     /// The revision as it was asked for.
