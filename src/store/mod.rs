@@ -35,5 +35,6 @@ pub mod refname;
 mod scratch;
 pub mod transaction;
 pub mod vault;
+mod zip;
 
 pub use error::StoreError;

@@ -30,6 +30,7 @@ use serde_json::json;
 
 use super::args::{Cli, Command};
 use super::failure::Failure;
+use super::identity;
 use super::output::printable;
 use crate::Repository;
 
@@ -68,6 +69,12 @@ fn open(cli: &Cli) -> Result<Repository, Failure> {
     let repository = Repository::open(&cli.vault).map_err(|error| located(cli, error.into()))?;
     warn(cli, &repository)?;
     Ok(repository)
+}
+
+/// As [`open`], for a command that will write: who writes is found out meanwhile.
+fn open_to_write(cli: &Cli) -> Result<Repository, Failure> {
+    identity::ask_early();
+    open(cli)
 }
 
 /// Says on standard error what was passed over when the vault was opened.
