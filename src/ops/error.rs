@@ -200,7 +200,7 @@ impl OpsError {
             "revision-not-found" | "ambiguous-revision" | "transaction-not-found" => "RevisionNotFoundError",
             "entry-not-found" | "is-a-directory" => "EntryNotFoundError",
             "conflict" | "path-conflict" | "ref-exists" | "ref-conflict" | "nothing-to-commit"
-            | "default-branch" | "not-merged" | "cannot-undo" => "ConflictError",
+            | "nothing-matched" | "default-branch" | "not-merged" | "cannot-undo" => "ConflictError",
             "damaged" | "id-collision" | "unsupported-version" => "IntegrityError",
             "unsupported-path" | "invalid-ref-name" | "not-a-directory" => "UnsupportedPathError",
             "invalid-argument" | "local-file" => "ValueError",

@@ -26,12 +26,14 @@ pub mod reflog;
 mod refs;
 pub mod reset;
 pub mod safetensors;
+pub mod source;
 pub mod status;
 pub mod tag;
 mod transact;
 pub mod transactions;
 pub mod tree;
 pub mod undo;
+pub mod upload;
 pub mod verify;
 
 use std::path::{Path, PathBuf};
