@@ -51,8 +51,8 @@ impl Failure {
             "broken-pipe" => 0,
             "usage" | "unsupported-path" | "invalid-ref-name" | "invalid-argument" => 2,
             "not-a-vault" | "revision-not-found" | "ambiguous-revision" | "entry-not-found" => 3,
-            "conflict" | "path-conflict" | "ref-exists" | "ref-conflict" | "repository-exists"
-            | "nothing-to-commit" => 4,
+            "conflict" | "not-fast-forward" | "path-conflict" | "ref-exists" | "ref-conflict"
+            | "repository-exists" | "nothing-to-commit" => 4,
             "damaged" | "unsupported-version" | "id-collision" => 5,
             "mount" => 6,
             _ => 1,

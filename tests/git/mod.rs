@@ -14,6 +14,7 @@ use tempfile::TempDir;
 mod attributes;
 mod export;
 mod history;
+mod merges;
 mod names;
 mod objects;
 mod renames;
