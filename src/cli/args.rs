@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use super::commands::{
-    branch, cat, commit, init, log, ls_tree, manual, mount, rev_parse, tag, umount, verify,
+    branch, cat, commit, gc, init, log, ls_tree, manual, mount, rev_parse, tag, umount, verify,
 };
 
 /// A versioned repository for large files, in one folder
@@ -55,6 +55,7 @@ pub(super) enum Command {
     Tag(tag::TagArgs),
     RevParse(rev_parse::RevParseArgs),
     Verify(verify::VerifyArgs),
+    Gc(gc::GcArgs),
     Mount(mount::MountArgs),
     /// List what is mounted on this machine
     Mounts,

@@ -70,6 +70,9 @@ pub enum OpsError {
         /// The operating system's answer.
         source: io::Error,
     },
+    /// Garbage is not collected from a vault in which something that is needed is damaged or missing.
+    #[error("nothing was removed, because the vault is not whole: {0}")]
+    NotCollected(StoreError),
     /// An argument makes no sense.
     #[error("{0}")]
     Invalid(String),
@@ -102,7 +105,7 @@ impl OpsError {
             Self::Path(_) => "unsupported-path",
             Self::RefName(_) => "invalid-ref-name",
             Self::Snapshot(error) => snapshot_code(error),
-            Self::Store(error) => store_code(error),
+            Self::Store(error) | Self::NotCollected(error) => store_code(error),
         }
     }
 
@@ -145,7 +148,7 @@ fn store_code(error: &StoreError) -> &'static str {
         | StoreError::MissingContent(_)
         | StoreError::WrongKind { .. } => "damaged",
         StoreError::UnsupportedVersion { .. } => "unsupported-version",
-        StoreError::RefMoved { .. } | StoreError::Overtaken(_) => "conflict",
+        StoreError::RefMoved { .. } | StoreError::Overtaken(_) | StoreError::Collected(_) => "conflict",
         StoreError::RefConflict { .. } => "ref-conflict",
         StoreError::Collision(_) => "id-collision",
         StoreError::Source { .. } | StoreError::SourceChanged(_) | StoreError::PointerAsContent(_) => {

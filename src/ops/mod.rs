@@ -7,6 +7,8 @@ pub mod branch;
 pub mod commit;
 pub mod edit;
 pub mod error;
+pub mod gc;
+pub mod gone;
 pub mod history;
 pub mod info;
 pub mod init;
@@ -124,7 +126,8 @@ impl Repository {
     /// Takes a lease on a snapshot, so that maintenance keeps what it needs. `None` on a read-only vault.
     pub fn lease(&self, snapshot: &Snapshot, actor: &Actor, purpose: &str, pid: u32) -> Option<HeldLease> {
         let since = actor.signature.time().seconds;
-        let lease = Lease { commit: snapshot.id(), purpose: purpose.to_owned(), pid, since };
+        let transaction = self.vault.view().state.tip.map_or(0, |tip| tip.seq);
+        let lease = Lease { commit: snapshot.id(), purpose: purpose.to_owned(), pid, since, transaction };
         lease::take(&self.media, PackId::from_bytes(actor.nonce), &lease)
     }
 }

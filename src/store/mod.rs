@@ -17,6 +17,7 @@
 pub mod attributes;
 pub mod catalog;
 pub mod chunk;
+pub mod collect;
 pub mod error;
 pub mod frame;
 pub mod id;
@@ -24,6 +25,7 @@ pub mod index;
 pub mod ingest;
 pub mod lease;
 pub mod log;
+pub mod mark;
 pub mod media;
 pub mod object;
 pub mod pack;

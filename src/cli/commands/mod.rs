@@ -3,6 +3,7 @@
 pub(super) mod branch;
 pub(super) mod cat;
 pub(super) mod commit;
+pub(super) mod gc;
 pub(super) mod init;
 pub(super) mod log;
 pub(super) mod ls_tree;
@@ -37,6 +38,7 @@ pub(super) fn run(cli: &Cli, matches: &ArgMatches) -> Result<(), Failure> {
         Command::Tag(args) => tag::run(cli, args),
         Command::RevParse(args) => rev_parse::run(cli, args),
         Command::Verify(args) => verify::run(cli, args),
+        Command::Gc(args) => gc::run(cli, args),
         Command::Mount(args) => mount::run(cli, args),
         Command::Mounts => umount::list(cli),
         Command::Umount(args) => umount::run(cli, args),
