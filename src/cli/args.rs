@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use super::commands::{
-    branch, cat, commit, gc, init, log, ls_tree, manual, mount, rev_parse, tag, umount, verify,
+    branch, cat, commit, du, gc, init, log, ls_tree, manual, mount, rev_parse, squash, tag, umount, verify,
 };
 
 /// A versioned repository for large files, in one folder
@@ -55,7 +55,9 @@ pub(super) enum Command {
     Tag(tag::TagArgs),
     RevParse(rev_parse::RevParseArgs),
     Verify(verify::VerifyArgs),
+    Du(du::DuArgs),
     Gc(gc::GcArgs),
+    Squash(squash::SquashArgs),
     Mount(mount::MountArgs),
     /// List what is mounted on this machine
     Mounts,

@@ -54,6 +54,17 @@ pub enum OpsError {
     /// The branch does not exist.
     #[error("branch `{0}` not found; `hv branch` lists them, `hv branch NAME` creates one")]
     BranchNotFound(String),
+    /// Only a branch can be changed like this.
+    #[error("`{0}` is no branch; give the name of one (`hv branch` lists them)")]
+    NotABranch(String),
+    /// A commit is not on a branch's line of first parents.
+    #[error("{revision} is not among the first parents of {branch}; `hv log {branch}` shows its history")]
+    NotInHistory {
+        /// The commit.
+        revision: String,
+        /// Short name of the branch.
+        branch: String,
+    },
     /// A local file cannot be committed.
     #[error("`{}`: {detail}", path.display())]
     Local {
@@ -100,6 +111,8 @@ impl OpsError {
             Self::RepositoryExists(_) => "repository-exists",
             Self::NoOperations => "nothing-to-commit",
             Self::BranchNotFound(_) => "revision-not-found",
+            Self::NotABranch(_) => "invalid-ref-name",
+            Self::NotInHistory { .. } => "conflict",
             Self::Local { .. } | Self::LocalIo { .. } => "local-file",
             Self::Invalid(_) => "invalid-argument",
             Self::Path(_) => "unsupported-path",

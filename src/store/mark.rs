@@ -58,7 +58,9 @@ pub struct Tally {
     pub logical: u64,
     /// Bytes of their chunks before compression, each chunk once.
     pub raw: u64,
-    /// Bytes these chunks take up, and bodies of objects.
+    /// Bytes these chunks take up.
+    pub content: u64,
+    /// The same and bodies of commits, trees and tags.
     pub stored: u64,
 }
 
@@ -71,6 +73,7 @@ impl Tally {
             files: self.files - before.files,
             logical: self.logical - before.logical,
             raw: self.raw - before.raw,
+            content: self.content - before.content,
             stored: self.stored - before.stored,
         }
     }
@@ -94,7 +97,6 @@ pub struct Marker<'a> {
     /// How much was marked.
     pub tally: Tally,
     missing: Missing,
-    /// Told of each content that is marked: its record's index, and where in it.
     pending: Vec<ObjectId>,
 }
 
@@ -225,6 +227,7 @@ impl<'a> Marker<'a> {
         loop {
             if self.marks[holder].chunks.set(ordinal) {
                 self.tally.raw += u64::from(chunk.raw_len);
+                self.tally.content += u64::from(chunk.stored_len);
                 self.tally.stored += u64::from(chunk.stored_len);
             }
             let at = chunk.raw_start + u64::from(chunk.raw_len);

@@ -16,6 +16,7 @@ use tempfile::TempDir;
 mod cat;
 mod commit;
 mod exits;
+mod gc;
 #[cfg(unix)]
 mod git;
 mod identity;

@@ -3,6 +3,7 @@
 pub(super) mod branch;
 pub(super) mod cat;
 pub(super) mod commit;
+pub(super) mod du;
 pub(super) mod gc;
 pub(super) mod init;
 pub(super) mod log;
@@ -10,6 +11,7 @@ pub(super) mod ls_tree;
 pub(super) mod manual;
 pub(super) mod mount;
 pub(super) mod rev_parse;
+pub(super) mod squash;
 pub(super) mod status;
 pub(super) mod tag;
 pub(super) mod umount;
@@ -38,6 +40,8 @@ pub(super) fn run(cli: &Cli, matches: &ArgMatches) -> Result<(), Failure> {
         Command::Tag(args) => tag::run(cli, args),
         Command::RevParse(args) => rev_parse::run(cli, args),
         Command::Verify(args) => verify::run(cli, args),
+        Command::Du(args) => du::run(cli, args),
+        Command::Squash(args) => squash::run(cli, args),
         Command::Gc(args) => gc::run(cli, args),
         Command::Mount(args) => mount::run(cli, args),
         Command::Mounts => umount::list(cli),

@@ -264,9 +264,9 @@ impl Collector<'_> {
                 self.make_room(basis, plan, marked_for, unnamed, context, outcome)
             }
             Err(error) => Err(error),
-            Ok(_) => {
+            Ok(view) => {
                 unnamed.extend(basis.files(plan));
-                self.clear(marked_for, &unnamed, outcome).map(drop)
+                self.clear(&view, marked_for, &unnamed, outcome).map(drop)
             }
         }
     }
@@ -282,8 +282,11 @@ impl Collector<'_> {
         compose(&basis.view.catalog, basis.marks, plan, &mut Target::Transaction(&mut transaction))?;
         let published = transaction.publish_collection(basis.view, basis.retired(plan))?;
         let packs: u64 = transaction.packs.iter().map(|pack| pack.len).sum();
+        // An index that was there already (a killed collection left it) takes no more room than before.
+        let is_new = published.view.state.indexes.last().is_none_or(|id| !basis.folder.has_index(*id));
+        let index = if is_new { published.stored_bytes - packs } else { 0 };
         outcome.freed.new_packs += packs;
-        outcome.freed.new_indexes += published.stored_bytes - packs + self.log_len(published.seq);
+        outcome.freed.new_indexes += index + self.log_len(published.seq);
         outcome.transactions.push(published.seq);
         Ok(published.view)
     }
@@ -311,7 +314,7 @@ impl Collector<'_> {
             done => done?,
         };
         unnamed.extend(basis.files(&first));
-        if !self.clear(marked_for, &unnamed, outcome)? {
+        if !self.clear(&view, marked_for, &unnamed, outcome)? {
             return Ok(());
         }
         // The indexes are the same, so the marks still hold.
@@ -323,22 +326,25 @@ impl Collector<'_> {
                 Ok(())
             }
             Err(error) => Err(error),
-            Ok(_) => {
+            Ok(view) => {
                 outcome.out_of_space = None;
-                self.clear(marked_for, &basis.files(&rest), outcome).map(drop)
+                self.clear(&view, marked_for, &basis.files(&rest), outcome).map(drop)
             }
         }
     }
 
-    /// Removes files that no state names any more, unless somebody came who may look for them.
+    /// Removes files that the newest state does not name, unless somebody came who may look for them.
     fn clear(
         &self,
+        view: &View,
         marked_for: &[PackId],
         files: &[(String, u64)],
         outcome: &mut Outcome,
     ) -> Result<bool, StoreError> {
         let came = readers(self.vault.media())?.iter().any(|(name, _)| !marked_for.contains(name));
-        for (path, len) in files {
+        // An index is named by its content: one that a killed collection left may be the very one just published.
+        let named: HashSet<String> = view.state.indexes.iter().map(|&id| index::path_of(id)).collect();
+        for (path, len) in files.iter().filter(|(path, _)| !named.contains(path.as_str())) {
             if came {
                 outcome.waiting += len;
             } else {

@@ -65,6 +65,11 @@ impl Folder {
         self.packs.get(&id).copied()
     }
 
+    /// Whether an index's file is there.
+    pub(super) fn has_index(&self, id: IndexId) -> bool {
+        self.indexes.contains_key(&id)
+    }
+
     /// The files that `view` does not name, with their lengths: packs, then indexes.
     pub fn unnamed(&self, view: &View) -> Result<Vec<(String, u64)>, StoreError> {
         let mut found = Vec::new();
