@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use super::commands::{
-    branch, cat, commit, init, log, ls_tree, manual, mount, rev_parse, tag, umount, verify,
+    branch, cat, commit, init, log, ls_tree, manual, merge, merge_base, mount, replay, rev_parse, tag,
+    umount, verify,
 };
 
 /// A versioned repository for large files, in one folder
@@ -53,6 +54,10 @@ pub(super) enum Command {
     Status,
     Branch(branch::BranchArgs),
     Tag(tag::TagArgs),
+    Merge(merge::MergeArgs),
+    MergeBase(merge_base::MergeBaseArgs),
+    CherryPick(replay::CherryPickArgs),
+    Revert(replay::RevertArgs),
     RevParse(rev_parse::RevParseArgs),
     Verify(verify::VerifyArgs),
     Mount(mount::MountArgs),

@@ -48,6 +48,9 @@ pub enum OpsError {
         /// What was to be merged.
         source_revision: String,
     },
+    /// Something that only a branch can be asked for was asked for something else.
+    #[error("`{0}` is not a branch, and only a branch can be moved; `hv branch` lists them")]
+    NotABranch(String),
     /// Two histories have no commit in common.
     #[error(
         "{branch} and {source_revision} have no commit in common; nothing was done: with \
@@ -117,6 +120,7 @@ impl OpsError {
             Self::PathConflict { .. } => "path-conflict",
             Self::NotFastForward { .. } => "not-fast-forward",
             Self::UnrelatedHistories { .. } => "unrelated-histories",
+            Self::NotABranch(_) => "invalid-ref-name",
             Self::RefExists { .. } => "ref-exists",
             Self::RepositoryExists(_) => "repository-exists",
             Self::NoOperations => "nothing-to-commit",
@@ -137,9 +141,13 @@ impl OpsError {
             "repository-exists" => "RepositoryAlreadyExistsError",
             "revision-not-found" | "ambiguous-revision" => "RevisionNotFoundError",
             "entry-not-found" | "is-a-directory" => "EntryNotFoundError",
-            "conflict" | "path-conflict" | "ref-exists" | "ref-conflict" | "nothing-to-commit" => {
-                "ConflictError"
-            }
+            "conflict"
+            | "path-conflict"
+            | "ref-exists"
+            | "ref-conflict"
+            | "nothing-to-commit"
+            | "not-fast-forward"
+            | "unrelated-histories" => "ConflictError",
             "damaged" | "id-collision" | "unsupported-version" => "IntegrityError",
             "unsupported-path" | "invalid-ref-name" | "not-a-directory" => "UnsupportedPathError",
             "invalid-argument" | "local-file" => "ValueError",

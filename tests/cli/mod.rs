@@ -24,6 +24,7 @@ mod local;
 mod log;
 mod ls_tree;
 mod manual;
+mod merge;
 mod reference;
 mod refs;
 mod revisions;

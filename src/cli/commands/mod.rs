@@ -7,8 +7,12 @@ pub(super) mod init;
 pub(super) mod log;
 pub(super) mod ls_tree;
 pub(super) mod manual;
+pub(super) mod merge;
+pub(super) mod merge_base;
 pub(super) mod mount;
+pub(super) mod replay;
 pub(super) mod rev_parse;
+mod settle;
 pub(super) mod status;
 pub(super) mod tag;
 pub(super) mod umount;
@@ -36,6 +40,10 @@ pub(super) fn run(cli: &Cli, matches: &ArgMatches) -> Result<(), Failure> {
         Command::Branch(args) => branch::run(cli, args),
         Command::Tag(args) => tag::run(cli, args),
         Command::RevParse(args) => rev_parse::run(cli, args),
+        Command::Merge(args) => merge::run(cli, args),
+        Command::MergeBase(args) => merge_base::run(cli, args),
+        Command::CherryPick(args) => replay::cherry_pick(cli, args),
+        Command::Revert(args) => replay::revert(cli, args),
         Command::Verify(args) => verify::run(cli, args),
         Command::Mount(args) => mount::run(cli, args),
         Command::Mounts => umount::list(cli),
