@@ -120,7 +120,6 @@ impl OpsError {
             Self::PathConflict { .. } => "path-conflict",
             Self::NotFastForward { .. } => "not-fast-forward",
             Self::UnrelatedHistories { .. } => "unrelated-histories",
-            Self::NotABranch(_) => "invalid-ref-name",
             Self::RefExists { .. } => "ref-exists",
             Self::RepositoryExists(_) => "repository-exists",
             Self::NoOperations => "nothing-to-commit",
@@ -128,7 +127,7 @@ impl OpsError {
             Self::Local { .. } | Self::LocalIo { .. } => "local-file",
             Self::Invalid(_) => "invalid-argument",
             Self::Path(_) => "unsupported-path",
-            Self::RefName(_) => "invalid-ref-name",
+            Self::RefName(_) | Self::NotABranch(_) => "invalid-ref-name",
             Self::Snapshot(error) => snapshot_code(error),
             Self::Store(error) => store_code(error),
         }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::settle::{SettleArgs, show_conflicts};
+use super::settle::{SettleArgs, show_conflicts, warn_of_limit};
 use super::{open, say};
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
@@ -67,6 +67,7 @@ pub(super) fn run(cli: &Cli, args: &MergeArgs) -> Result<(), Failure> {
         let failed = result.status == MergeStatus::Conflict;
         return if failed { Err(Failure::reported("conflict")) } else { Ok(()) };
     }
+    warn_of_limit(result.renames_limited)?;
     show(cli, args, &result)
 }
 

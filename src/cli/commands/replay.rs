@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::settle::{SettleArgs, show_conflicts};
+use super::settle::{SettleArgs, show_conflicts, warn_of_limit};
 use super::{open, say};
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
@@ -89,6 +89,7 @@ fn show(cli: &Cli, args: &ReplayArgs, result: &ReplayResult, words: &[&str]) -> 
         output::json(result)?;
         return if failed { Err(Failure::reported("conflict")) } else { Ok(()) };
     }
+    warn_of_limit(result.renames_limited)?;
     if failed {
         let mainline = args.mainline.map(|number| number.to_string());
         let mut words = [words, &[&args.revision]].concat();

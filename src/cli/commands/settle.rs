@@ -111,6 +111,17 @@ pub(super) fn show_conflicts(
     Ok(Failure::reported("conflict"))
 }
 
+/// Says that renames may have been missed, if so.
+pub(super) fn warn_of_limit(limited: bool) -> Result<(), Failure> {
+    if !limited {
+        return Ok(());
+    }
+    tell(
+        "warning: too many files came and went to compare them all; only renames of equal files and of files that \
+         kept their name were followed",
+    )
+}
+
 /// A word as a shell takes it.
 fn shell(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "-_./=:@+,~^".contains(c);
