@@ -57,6 +57,8 @@ pub(super) enum Command {
     Cat(commands::cat::CatArgs),
     Download(commands::download::DownloadArgs),
     Snapshot(commands::snapshot::SnapshotArgs),
+    Upload(commands::upload::UploadArgs),
+    Rm(commands::rm::RmArgs),
     /// Show where the vault stands, and who is using it
     Status,
     Branch(commands::branch::BranchArgs),

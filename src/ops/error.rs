@@ -37,6 +37,28 @@ pub enum OpsError {
         /// What is in the way and what to do.
         detail: String,
     },
+    /// The branch has commits that the source does not have.
+    #[error(
+        "{branch} has commits that {source_revision} does not have, so it cannot just be moved there; nothing was \
+         done: leave out `--ff-only` to make a merge commit"
+    )]
+    NotFastForward {
+        /// The branch.
+        branch: String,
+        /// What was to be merged.
+        source_revision: String,
+    },
+    /// Two histories have no commit in common.
+    #[error(
+        "{branch} and {source_revision} have no commit in common; nothing was done: with \
+         `--allow-unrelated-histories` they are merged as if both came from an empty folder"
+    )]
+    UnrelatedHistories {
+        /// The branch.
+        branch: String,
+        /// What was to be merged.
+        source_revision: String,
+    },
     /// A ref with that name exists.
     #[error("{name} already exists, at {at}")]
     RefExists {
@@ -171,6 +193,8 @@ impl OpsError {
         match self {
             Self::Conflict { .. } | Self::UndoConflict { .. } => "conflict",
             Self::PathConflict { .. } => "path-conflict",
+            Self::NotFastForward { .. } => "not-fast-forward",
+            Self::UnrelatedHistories { .. } => "unrelated-histories",
             Self::RefExists { .. } => "ref-exists",
             Self::RepositoryExists(_) => "repository-exists",
             Self::NoOperations => "nothing-to-commit",
@@ -200,7 +224,7 @@ impl OpsError {
             "revision-not-found" | "ambiguous-revision" | "transaction-not-found" => "RevisionNotFoundError",
             "entry-not-found" | "is-a-directory" => "EntryNotFoundError",
             "conflict" | "path-conflict" | "ref-exists" | "ref-conflict" | "nothing-to-commit"
-            | "default-branch" | "not-merged" | "cannot-undo" => "ConflictError",
+            | "nothing-matched" | "default-branch" | "not-merged" | "cannot-undo" => "ConflictError",
             "damaged" | "id-collision" | "unsupported-version" => "IntegrityError",
             "unsupported-path" | "invalid-ref-name" | "not-a-directory" => "UnsupportedPathError",
             "invalid-argument" | "local-file" => "ValueError",

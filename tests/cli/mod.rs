@@ -15,6 +15,8 @@ use tempfile::TempDir;
 
 mod cat;
 mod commit;
+#[cfg(unix)]
+mod download;
 mod exits;
 #[cfg(unix)]
 mod git;

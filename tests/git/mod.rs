@@ -15,6 +15,7 @@ mod attributes;
 mod export;
 mod history;
 mod last_commit;
+mod merges;
 mod names;
 mod objects;
 mod renames;

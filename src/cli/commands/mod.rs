@@ -14,11 +14,13 @@ pub(super) mod op;
 pub(super) mod reflog;
 pub(super) mod reset;
 pub(super) mod rev_parse;
+pub(super) mod rm;
 pub(super) mod snapshot;
 pub(super) mod status;
 pub(super) mod tag;
 pub(super) mod umount;
 pub(super) mod undo;
+pub(super) mod upload;
 pub(super) mod verify;
 
 use std::io::Write as _;
@@ -43,6 +45,8 @@ pub(super) fn run(cli: &Cli, matches: &ArgMatches) -> Result<(), Failure> {
         Command::Cat(args) => cat::run(cli, args),
         Command::Download(args) => download::run(cli, args),
         Command::Snapshot(args) => snapshot::run(cli, args),
+        Command::Upload(args) => upload::run(cli, args),
+        Command::Rm(args) => rm::run(cli, args),
         Command::Status => status::run(cli),
         Command::Branch(args) => branch::run(cli, args),
         Command::Tag(args) => tag::run(cli, args),
