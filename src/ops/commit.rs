@@ -216,7 +216,12 @@ fn head_and_parent(
     Ok((head, parent))
 }
 
-fn check_parent(branch: &RefName, parent: Option<ObjectId>, head: ObjectId) -> Result<(), OpsError> {
+/// Refuses when the branch is not at the commit that was pinned.
+pub(super) fn check_parent(
+    branch: &RefName,
+    parent: Option<ObjectId>,
+    head: ObjectId,
+) -> Result<(), OpsError> {
     match parent {
         Some(expected) if expected != head => {
             Err(OpsError::Conflict { branch: branch.short().to_owned(), expected, found: head })

@@ -14,6 +14,8 @@ use tempfile::TempDir;
 mod attributes;
 mod export;
 mod history;
+mod last_commit;
+mod merges;
 mod names;
 mod objects;
 mod renames;
