@@ -76,10 +76,11 @@ impl Repository {
         actor: &Actor,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Downloaded, OpsError> {
-        let snapshot = self.snapshot(options.revision.as_deref())?;
         let path = RepoPath::new(filename)?;
+        let purpose = format!("download {path}");
+        let (snapshot, _lease) =
+            self.leased_snapshot(options.revision.as_deref(), actor, &purpose, options.pid)?;
         let source = follow(&snapshot, &path)?;
-        let _lease = self.lease(&snapshot, actor, &format!("download {path}"), options.pid);
         let wanted = want(path, &snapshot, source, true)?;
         if options.local_dir.is_some()
             && let Some(reason) = reserved(&wanted.path)
@@ -108,9 +109,9 @@ impl Repository {
         actor: &Actor,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Downloaded, OpsError> {
-        let snapshot = self.snapshot(options.revision.as_deref())?;
+        let revision = options.revision.as_deref();
+        let (snapshot, _lease) = self.leased_snapshot(revision, actor, "download a snapshot", options.pid)?;
         only.iter().try_for_each(|path| snapshot.entry(path.as_str()).map(drop))?;
-        let _lease = self.lease(&snapshot, actor, "download a snapshot", options.pid);
         let selection = Selection { snapshot: &snapshot, filter, only, local: options.local_dir.is_some() };
         let place = self.place(options, "snapshots", &selection.key())?;
         let local = place.top.path().to_owned();
