@@ -231,7 +231,7 @@ impl Model {
 
 #[test]
 fn random_histories_keep_what_is_needed_and_free_what_they_say() {
-    let rounds: u64 = std::env::var("HUBVAULT_HISTORIES").ok().and_then(|n| n.parse().ok()).unwrap_or(6);
+    let rounds: u64 = std::env::var("HUBVAULT_HISTORIES").ok().and_then(|n| n.parse().ok()).unwrap_or(3);
     for seed in 0..rounds {
         let mut model = Model::new(seed);
         (0..40).for_each(|_| model.act());
