@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn prune_times() {
-        let now = Instant::from_second(1_700_000_000).unwrap().to_zoned(TimeZone::UTC);
+        let now = Instant::from_second(1_700_000_000).unwrap().to_zoned_datetime(TimeZone::UTC);
         assert_eq!(prune("now", &now), Ok(None));
         assert_eq!(prune("never", &now), Ok(Some(i64::MIN)));
         for two_weeks in ["2 weeks", "2w", "14d", "14days", "336h"] {

@@ -105,18 +105,16 @@ impl OpsError {
     /// A stable one-word code.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Conflict { .. } => "conflict",
+            Self::Conflict { .. } | Self::NotInHistory { .. } => "conflict",
             Self::PathConflict { .. } => "path-conflict",
             Self::RefExists { .. } => "ref-exists",
             Self::RepositoryExists(_) => "repository-exists",
             Self::NoOperations => "nothing-to-commit",
             Self::BranchNotFound(_) => "revision-not-found",
-            Self::NotABranch(_) => "invalid-ref-name",
-            Self::NotInHistory { .. } => "conflict",
             Self::Local { .. } | Self::LocalIo { .. } => "local-file",
             Self::Invalid(_) => "invalid-argument",
             Self::Path(_) => "unsupported-path",
-            Self::RefName(_) => "invalid-ref-name",
+            Self::RefName(_) | Self::NotABranch(_) => "invalid-ref-name",
             Self::Snapshot(error) => snapshot_code(error),
             Self::Store(error) | Self::NotCollected(error) => store_code(error),
         }

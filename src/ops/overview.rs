@@ -82,8 +82,8 @@ const SECTIONS: [Kind; 9] = [
 /// The section a file belongs to.
 fn section_of(path: &str) -> usize {
     match path.split_once('/') {
-        Some(("packs", name)) if name.ends_with(".pack") => 0,
-        Some(("packs", name)) if name.ends_with(".idx") => 1,
+        Some(("packs", name)) if name.strip_suffix(".pack").is_some() => 0,
+        Some(("packs", name)) if name.strip_suffix(".idx").is_some() => 1,
         Some(("log", _)) => 2,
         Some(("cache", _)) => 3,
         Some(("tmp", _)) => 4,

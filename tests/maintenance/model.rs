@@ -211,13 +211,13 @@ impl Model {
         assert!(report.ok && report.warnings.is_empty() && report.leftovers.is_empty(), "{report:?}");
         let recent = self.moves.iter().filter(|(time, _)| keep_since.is_some_and(|since| *time >= since));
         let recent: BTreeSet<ObjectId> = recent.map(|(_, id)| *id).collect();
-        for id in self.refs.values().copied() {
-            assert!(content(&repository, &id.to_string()) == self.commits[&id]);
+        for id in self.refs.values() {
+            assert!(content(&repository, &id.to_string()) == self.commits[id]);
         }
         for id in recent {
             // Collected with a shorter window before: then it is gone as a whole.
             if repository.rev_parse(&id.to_string()).is_ok() {
-                assert!(content(&repository, &id.to_string()) == self.commits[&id]);
+                assert!(content(&repository, &id.to_string()) == self.commits[id]);
             }
         }
         // Whatever can still be named is whole.

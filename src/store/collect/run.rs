@@ -42,13 +42,17 @@ pub struct Freed {
     pub new_indexes: u64,
 }
 
+fn is_pack(path: &str) -> bool {
+    path.strip_suffix(".pack").is_some()
+}
+
 impl Freed {
     /// Counts a file that went.
     pub fn count(&mut self, path: &str, len: u64) {
         self.files += 1;
         match path {
             _ if !path.starts_with("packs/") => self.temporary += len,
-            _ if path.ends_with(".pack") => self.packs += len,
+            _ if is_pack(path) => self.packs += len,
             _ => self.indexes += len,
         }
     }
@@ -146,7 +150,7 @@ impl Basis<'_> {
     fn removable(&self) -> Result<(Vec<(String, u64)>, u64), StoreError> {
         let (mut go, mut waiting) = (Vec::new(), 0);
         for (path, len) in self.folder.unnamed(self.view)? {
-            if self.policy.keep_unnamed_packs && path.ends_with(".pack") {
+            if self.policy.keep_unnamed_packs && is_pack(&path) {
                 waiting += len;
             } else {
                 go.push((path, len));
