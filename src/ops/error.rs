@@ -130,9 +130,6 @@ pub enum OpsError {
         /// Why not, and what to do.
         detail: String,
     },
-    /// Only a branch can be changed like this.
-    #[error("`{0}` is no branch; give the name of one (`hv branch` lists them)")]
-    NotABranch(String),
     /// A commit is not on a branch's line of first parents.
     #[error("{revision} is not among the first parents of {branch}; `hv log {branch}` shows its history")]
     NotInHistory {
@@ -208,7 +205,7 @@ impl OpsError {
     /// A stable one-word code.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Conflict { .. } | Self::UndoConflict { .. } => "conflict",
+            Self::Conflict { .. } | Self::UndoConflict { .. } | Self::NotInHistory { .. } => "conflict",
             Self::PathConflict { .. } => "path-conflict",
             Self::NotFastForward { .. } => "not-fast-forward",
             Self::UnrelatedHistories { .. } => "unrelated-histories",
@@ -225,7 +222,6 @@ impl OpsError {
                 "local-file"
             }
             Self::NothingMatched { .. } => "nothing-matched",
-            Self::NotInHistory { .. } => "conflict",
             Self::Invalid(_) => "invalid-argument",
             Self::Path(_) => "unsupported-path",
             Self::RefName(_) | Self::NotABranch(_) => "invalid-ref-name",
