@@ -1,5 +1,6 @@
 //! How values look on a screen: sizes, times, names that must not move the cursor, and JSON arrays as they come.
 
+use std::borrow::Cow;
 use std::io::{self, StdoutLock, Write};
 
 use jiff::Timestamp as Instant;
@@ -85,12 +86,14 @@ pub(super) fn printable(text: &str) -> String {
 }
 
 /// A path as Git prints it: quoted when it has quotes, backslashes or control characters.
-pub(super) fn path(text: &str) -> String {
-    if text.chars().any(|c| c.is_control() || c == '"' || c == '\\') {
-        format!("\"{}\"", text.escape_default())
-    } else {
-        text.to_owned()
+pub(super) fn path(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\') {
+        return Cow::Borrowed(text);
     }
+    if text.chars().any(|c| c.is_control() || c == '"' || c == '\\') {
+        return Cow::Owned(format!("\"{}\"", text.escape_default()));
+    }
+    Cow::Borrowed(text)
 }
 
 /// Bytes for people: `12.3 MiB`.

@@ -180,7 +180,7 @@ pub fn describe(snapshot: &Snapshot, path: String, entry: &TreeEntry) -> Result<
 
 /// `info` is that of a file; folders have none.
 fn described(path: String, entry: &TreeEntry, info: Option<FileInfo>) -> RepoEntry {
-    let mode = format!("{:0>6}", entry.mode.octal());
+    let mode = entry.mode.six_digits().to_owned();
     let Some(info) = info else {
         return RepoEntry::Folder(RepoFolder { path, tree_id: entry.id, size: 0, mode, last_commit: None });
     };

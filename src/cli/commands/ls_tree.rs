@@ -8,9 +8,10 @@ use super::open;
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
 use crate::cli::output::{self, JsonArray, stdout};
+use crate::ops::ObjectId;
 use crate::ops::models::RepoEntry;
 use crate::ops::tree::{describe, list_names, list_repo_tree};
-use crate::snapshot::{Mode, Snapshot, SnapshotError, TreeEntry};
+use crate::snapshot::{Mode, Snapshot, SnapshotError};
 
 /// List what a folder of a revision holds
 #[derive(Debug, Args)]
@@ -52,10 +53,9 @@ pub(super) fn run(cli: &Cli, args: &LsTreeArgs) -> Result<(), Failure> {
     let mut out = stdout();
     for item in entries {
         let item = item?;
-        let size = item.size().map_or_else(|| "-".to_owned(), |size| size.to_string());
-        let kind = if matches!(item, RepoEntry::Folder(_)) { "tree" } else { "blob" };
-        let path = output::path(item.path());
-        writeln!(out, "{} {kind} {} {size:>7}\t{path}", item.mode(), item.oid())?;
+        let folder = matches!(item, RepoEntry::Folder(_));
+        let size = item.size().map_or_else(|| "       -".to_owned(), |size| format!(" {size:>7}"));
+        line(&mut out, item.mode(), folder, item.oid(), &size, item.path())?;
     }
     Ok(out.flush()?)
 }
@@ -65,22 +65,17 @@ fn names(snapshot: &Snapshot, path: &str, args: &LsTreeArgs) -> Result<(), Failu
     let top = snapshot.entry(path)?;
     let mut out = stdout();
     if top.mode != Mode::Directory {
-        name(&mut out, path.trim_matches('/'), &top)?;
+        line(&mut out, top.mode.six_digits(), false, top.id, "", path.trim_matches('/'))?;
         return Ok(out.flush()?);
     }
     for item in list_names(snapshot, path, args.recursive)? {
         let (path, entry) = item?;
         if entry.mode != Mode::Directory || !args.recursive || args.trees {
-            name(&mut out, &path, &entry)?;
+            let folder = entry.mode == Mode::Directory;
+            line(&mut out, entry.mode.six_digits(), folder, entry.id, "", &path)?;
         }
     }
     Ok(out.flush()?)
-}
-
-/// An entry as `git ls-tree` shows it.
-fn name(out: &mut impl Write, path: &str, entry: &TreeEntry) -> Result<(), Failure> {
-    let kind = if entry.mode == Mode::Directory { "tree" } else { "blob" };
-    Ok(writeln!(out, "{:0>6} {kind} {}\t{}", entry.mode.octal(), entry.id, output::path(path))?)
 }
 
 /// What is in a folder; a file's own path gives that file, as Git does.
@@ -94,4 +89,20 @@ fn entries(
         return Ok(Box::new(list_repo_tree(snapshot, path, recursive)?));
     }
     Ok(Box::new(std::iter::once(describe(snapshot, path.trim_matches('/').to_owned(), &top))))
+}
+
+/// An entry as `git ls-tree` shows it. Put together by hand: a formatter per field is most of a long listing.
+fn line(
+    out: &mut impl Write,
+    mode: &str,
+    folder: bool,
+    id: ObjectId,
+    size: &str,
+    path: &str,
+) -> Result<(), Failure> {
+    let kind = if folder { " tree " } else { " blob " };
+    for part in [mode, kind, &id.to_string(), size, "\t", &output::path(path), "\n"] {
+        out.write_all(part.as_bytes())?;
+    }
+    Ok(())
 }
