@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::failure::Failure;
 use crate::ops::Timestamp;
+use crate::ops::diff::quote::quoted;
 
 /// Standard output, locked and buffered.
 pub(super) fn stdout() -> io::BufWriter<StdoutLock<'static>> {
@@ -85,15 +86,16 @@ pub(super) fn printable(text: &str) -> String {
         .collect()
 }
 
+/// One line of a file without control characters but tabs.
+pub(super) fn tame(line: &str) -> String {
+    line.chars()
+        .flat_map(|c| if c.is_control() && c != '\t' { c.escape_default().collect() } else { vec![c] })
+        .collect()
+}
+
 /// A path as Git prints it: quoted when it has quotes, backslashes or control characters.
 pub(super) fn path(text: &str) -> Cow<'_, str> {
-    if text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\') {
-        return Cow::Borrowed(text);
-    }
-    if text.chars().any(|c| c.is_control() || c == '"' || c == '\\') {
-        return Cow::Owned(format!("\"{}\"", text.escape_default()));
-    }
-    Cow::Borrowed(text)
+    quoted(text)
 }
 
 /// Bytes for people: `12.3 MiB`.

@@ -5,19 +5,37 @@
 
 pub mod branch;
 pub mod commit;
+mod detached;
+pub mod diff;
+pub mod download;
 pub mod edit;
 pub mod error;
+mod folder;
 pub mod history;
 pub mod info;
 pub mod init;
+pub mod last_commit;
 pub mod local;
+mod manifest;
+pub mod merge;
 pub mod models;
+pub mod patterns;
+mod placing;
 mod plan;
+pub mod read;
+pub mod reflog;
 mod refs;
+pub mod replay;
+pub mod reset;
+pub mod safetensors;
+pub mod source;
 pub mod status;
 pub mod tag;
 mod transact;
+pub mod transactions;
 pub mod tree;
+pub mod undo;
+pub mod upload;
 pub mod verify;
 
 use std::path::{Path, PathBuf};

@@ -79,8 +79,8 @@ pub fn list_names(snapshot: &Snapshot, path: &str, recursive: bool) -> Result<Re
     Ok(RepoNames { snapshot: snapshot.clone(), pending: vec![folder], recursive })
 }
 
-/// Most entries whose sizes are looked up together; the first few are fewer, so that they come at once.
-const TOGETHER: usize = 4096;
+/// Most entries whose sizes are looked up together (some 15 MB); the first few are fewer, so that they come at once.
+const TOGETHER: usize = 32 << 10;
 
 /// A tree listing; see [`Repository::list_repo_tree`]. Nothing follows an error.
 #[derive(Debug)]

@@ -5,10 +5,16 @@
 //! bytes; not how branches move, what a lock is, or that kernels exist.
 
 pub mod cache;
+pub mod compare;
 pub mod error;
 pub mod file;
+pub mod graph;
 mod info;
+pub mod last_change;
+pub mod reflog;
+pub mod rename;
 pub mod resolve;
+mod similarity;
 pub mod tree_diff;
 
 use std::sync::Arc;
@@ -19,6 +25,7 @@ pub use file::FileReader;
 pub use info::FileInfo;
 
 pub use crate::store::StoreError;
+use crate::store::catalog::Catalog;
 pub use crate::store::id::{ObjectId, Sha256};
 pub use crate::store::object::Commit;
 pub use crate::store::object::{Mode, Tree, TreeEntry};
@@ -53,9 +60,19 @@ impl Snapshot {
         &self.commit
     }
 
+    /// Another commit of the same vault.
+    pub fn commit_of(&self, id: ObjectId) -> Result<Commit, SnapshotError> {
+        Ok(self.view.catalog.commit(id)?)
+    }
+
     /// The revision as it was asked for.
     pub fn revision(&self) -> &str {
         &self.revision
+    }
+
+    /// Everything the state of the vault it was opened in holds.
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.view.catalog
     }
 
     /// The root folder, as an entry without a name.

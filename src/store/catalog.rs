@@ -59,7 +59,7 @@ impl FileRecord {
 pub struct Pack {
     /// Its description.
     pub row: PackRow,
-    index: Arc<Index>,
+    pub(super) index: Arc<Index>,
 }
 
 impl Catalog {

@@ -15,6 +15,7 @@
 //! Nothing here knows what a command is, prints, or asks for the time.
 
 pub mod attributes;
+mod bulk;
 pub mod catalog;
 pub mod chunk;
 pub mod error;

@@ -71,13 +71,14 @@ pub fn decode(codec: Codec, stored: Vec<u8>, raw_len: usize) -> Option<Vec<u8>> 
 
 /// Takes a chunk out of its stored bytes and checks it; `file` names the vault file for the error.
 pub fn open_chunk(row: &ChunkRow, stored: Vec<u8>, file: &str) -> Result<Vec<u8>, StoreError> {
-    decode(row.codec, stored, row.raw_len as usize).filter(|raw| chunk::hash(raw) == row.hash).ok_or_else(
-        || {
-            let detail =
-                format!("the {} bytes at offset {} fail their check", row.stored_len, row.stored_start);
-            StoreError::damaged(file, detail)
-        },
-    )
+    let raw = decode(row.codec, stored, row.raw_len as usize).filter(|raw| chunk::hash(raw) == row.hash);
+    raw.ok_or_else(|| failed_check(row, file))
+}
+
+/// The error for a chunk that is not what its row says.
+pub(super) fn failed_check(row: &ChunkRow, file: &str) -> StoreError {
+    let detail = format!("the {} bytes at offset {} fail their check", row.stored_len, row.stored_start);
+    StoreError::damaged(file, detail)
 }
 
 /// A pack being filled with chunks of many files. Its bytes stay in memory until there are too many of them.

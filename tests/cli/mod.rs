@@ -15,6 +15,8 @@ use tempfile::TempDir;
 
 mod cat;
 mod commit;
+#[cfg(unix)]
+mod download;
 mod exits;
 #[cfg(unix)]
 mod git;
@@ -24,7 +26,9 @@ mod local;
 mod log;
 mod ls_tree;
 mod manual;
+mod op;
 mod reference;
+mod reflog;
 mod refs;
 mod revisions;
 #[cfg(unix)]

@@ -3,15 +3,24 @@
 pub(super) mod branch;
 pub(super) mod cat;
 pub(super) mod commit;
+pub(super) mod diff;
+pub(super) mod download;
 pub(super) mod init;
 pub(super) mod log;
 pub(super) mod ls_tree;
 pub(super) mod manual;
 pub(super) mod mount;
+pub(super) mod op;
+pub(super) mod reflog;
+pub(super) mod reset;
 pub(super) mod rev_parse;
+pub(super) mod rm;
+pub(super) mod snapshot;
 pub(super) mod status;
 pub(super) mod tag;
 pub(super) mod umount;
+pub(super) mod undo;
+pub(super) mod upload;
 pub(super) mod verify;
 
 use std::io::Write as _;
@@ -30,12 +39,21 @@ pub(super) fn run(cli: &Cli, matches: &ArgMatches) -> Result<(), Failure> {
     match &cli.command {
         Command::Init(args) => init::run(cli, args),
         Command::Commit(args) => commit::run(cli, args, matches),
+        Command::Diff(args) => diff::run(cli, args),
         Command::Log(args) => log::run(cli, args),
         Command::LsTree(args) => ls_tree::run(cli, args),
         Command::Cat(args) => cat::run(cli, args),
+        Command::Download(args) => download::run(cli, args),
+        Command::Snapshot(args) => snapshot::run(cli, args),
+        Command::Upload(args) => upload::run(cli, args),
+        Command::Rm(args) => rm::run(cli, args),
         Command::Status => status::run(cli),
         Command::Branch(args) => branch::run(cli, args),
         Command::Tag(args) => tag::run(cli, args),
+        Command::Reset(args) => reset::run(cli, args),
+        Command::Reflog(args) => reflog::run(cli, args),
+        Command::Op(args) => op::run(cli, args),
+        Command::Undo(args) => undo::run(cli, args),
         Command::RevParse(args) => rev_parse::run(cli, args),
         Command::Verify(args) => verify::run(cli, args),
         Command::Mount(args) => mount::run(cli, args),
@@ -83,4 +101,9 @@ fn tell(line: &str) -> Result<(), Failure> {
 /// Prints a line to standard output.
 fn say(line: &str) -> Result<(), Failure> {
     Ok(writeln!(std::io::stdout(), "{}", printable(line))?)
+}
+
+/// Says on standard error how to take back what a transaction did; nothing when there was none.
+fn hint(transaction: Option<u64>) -> Result<(), Failure> {
+    transaction.map_or(Ok(()), |number| tell(&format!("hint: `hv undo {number}` takes this back")))
 }
