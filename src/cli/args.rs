@@ -69,6 +69,9 @@ pub(super) enum Command {
     Undo(commands::undo::UndoArgs),
     RevParse(commands::rev_parse::RevParseArgs),
     Verify(commands::verify::VerifyArgs),
+    Du(commands::du::DuArgs),
+    Gc(commands::gc::GcArgs),
+    Squash(commands::squash::SquashArgs),
     Mount(commands::mount::MountArgs),
     /// List what is mounted on this machine
     Mounts,

@@ -46,6 +46,16 @@ impl Snapshot {
     /// Resolves `revision` in `view`. `cache` may be shared by any number of snapshots.
     pub fn open(view: Arc<View>, revision: &str, cache: Arc<ChunkCache>) -> Result<Self, SnapshotError> {
         let id = resolve::commit(&view, revision)?;
+        Self::open_at(view, id, revision, cache)
+    }
+
+    /// The commit `id` of `view`, to be called `revision`.
+    pub fn open_at(
+        view: Arc<View>,
+        id: ObjectId,
+        revision: &str,
+        cache: Arc<ChunkCache>,
+    ) -> Result<Self, SnapshotError> {
         let commit = Arc::new(view.catalog.commit(id)?);
         Ok(Self { view, cache, revision: revision.into(), id, commit })
     }

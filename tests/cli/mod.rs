@@ -18,6 +18,7 @@ mod commit;
 #[cfg(unix)]
 mod download;
 mod exits;
+mod gc;
 #[cfg(unix)]
 mod git;
 mod identity;

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 mod core;
 mod files;
+mod maintenance;
 mod places;
 mod time;
 

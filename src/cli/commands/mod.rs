@@ -5,6 +5,8 @@ pub(super) mod cat;
 pub(super) mod commit;
 pub(super) mod diff;
 pub(super) mod download;
+pub(super) mod du;
+pub(super) mod gc;
 pub(super) mod init;
 pub(super) mod log;
 pub(super) mod ls_tree;
@@ -16,6 +18,7 @@ pub(super) mod reset;
 pub(super) mod rev_parse;
 pub(super) mod rm;
 pub(super) mod snapshot;
+pub(super) mod squash;
 pub(super) mod status;
 pub(super) mod tag;
 pub(super) mod umount;
@@ -56,6 +59,9 @@ pub(super) fn run(cli: &Cli, matches: &ArgMatches) -> Result<(), Failure> {
         Command::Undo(args) => undo::run(cli, args),
         Command::RevParse(args) => rev_parse::run(cli, args),
         Command::Verify(args) => verify::run(cli, args),
+        Command::Du(args) => du::run(cli, args),
+        Command::Squash(args) => squash::run(cli, args),
+        Command::Gc(args) => gc::run(cli, args),
         Command::Mount(args) => mount::run(cli, args),
         Command::Mounts => umount::list(cli),
         Command::Umount(args) => umount::run(cli, args),

@@ -134,6 +134,11 @@ impl Index {
         self.section(table).1
     }
 
+    /// Bytes of all sections together.
+    pub fn sections_len(&self) -> u64 {
+        self.trailer.sections_end()
+    }
+
     /// How many rows a table has.
     pub fn count<R: Row>(&self) -> u32 {
         // The trailer was refused when a table of rows had more than `u32::MAX` of them.
@@ -178,12 +183,22 @@ impl Index {
 
     /// The record of the file with this content.
     pub fn file(&self, sha256: Sha256) -> Result<Option<FileRow>, StoreError> {
-        self.finder::<FileRow>().find(sha256.as_bytes())
+        Ok(self.find_file(sha256)?.map(|(_, row)| row))
+    }
+
+    /// The same with its ordinal.
+    pub fn find_file(&self, sha256: Sha256) -> Result<Option<(u32, FileRow)>, StoreError> {
+        self.finder().locate(sha256.as_bytes())
     }
 
     /// The object with this id.
     pub fn object(&self, id: ObjectId) -> Result<Option<ObjectRow>, StoreError> {
-        self.finder::<ObjectRow>().find(id.as_bytes())
+        Ok(self.find_object(id)?.map(|(_, row)| row))
+    }
+
+    /// The same with its ordinal.
+    pub fn find_object(&self, id: ObjectId) -> Result<Option<(u32, ObjectRow)>, StoreError> {
+        self.finder().locate(id.as_bytes())
     }
 
     /// Up to `limit` objects whose binary id lies in `from..=to`.

@@ -105,6 +105,11 @@ impl<'i, R: Row> Finder<'i, R> {
 
     /// The row that begins with `key`, if there is one.
     pub fn find(&mut self, key: &[u8]) -> Result<Option<R>, StoreError> {
+        Ok(self.locate(key)?.map(|(_, row)| row))
+    }
+
+    /// The same with its ordinal.
+    pub fn locate(&mut self, key: &[u8]) -> Result<Option<(u32, R)>, StoreError> {
         let wanted = leading(key);
         // Of equal leading bytes the rest may be lower: only a higher key is known to come later.
         let from = if wanted > self.last.1 { self.last } else { (0, 0) };
@@ -116,7 +121,7 @@ impl<'i, R: Row> Finder<'i, R> {
         let mut found = [0; 32];
         let found = &mut found[..key.len()];
         self.cursor.read(self.cursor.index.section(R::TABLE).0 + u64::from(at) * R::LEN as u64, found)?;
-        if &*found == key { self.cursor.row(at).map(Some) } else { Ok(None) }
+        if &*found == key { Ok(Some((at, self.cursor.row(at)?))) } else { Ok(None) }
     }
 }
 
