@@ -28,6 +28,7 @@ mod log;
 mod ls_tree;
 mod manual;
 mod op;
+mod merge;
 mod reference;
 mod reflog;
 mod refs;

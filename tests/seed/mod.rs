@@ -16,6 +16,7 @@ use tempfile::TempDir;
 mod core;
 mod files;
 mod maintenance;
+mod merge;
 mod places;
 mod time;
 
