@@ -11,6 +11,7 @@ pub mod error;
 pub mod history;
 pub mod init;
 pub mod local;
+pub mod log;
 pub mod models;
 mod plan;
 mod refs;

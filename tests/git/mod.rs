@@ -12,6 +12,7 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 mod attributes;
+mod diff;
 mod export;
 mod history;
 mod names;

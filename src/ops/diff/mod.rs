@@ -13,14 +13,15 @@ pub mod text;
 
 use serde::Serialize;
 
-pub use changes::{ChangeKind, FileChange, Side};
 pub use tensors::{TensorChange, TensorDiff};
 pub use text::TextDiff;
+
+pub use crate::snapshot::rename::{ChangeKind, FileAt, FileChange};
 
 use super::Repository;
 use super::error::OpsError;
 use crate::snapshot::compare::shared_bytes;
-use crate::snapshot::{FileReader, Mode, ObjectId, Sha256, Snapshot};
+use crate::snapshot::{FileReader, Mode, ObjectId, Sha256, Snapshot, TreeEntry};
 use crate::store::path::RepoPath;
 
 /// Files of more bytes than this are not compared line by line.
@@ -129,9 +130,9 @@ impl Comparison {
 
     /// Looks into one of the [`changes`](Self::changes).
     pub fn file(&self, change: &FileChange) -> Result<FileDiff, OpsError> {
-        let side = |snapshot: Option<&Snapshot>, side: &Option<Side>| -> Result<_, OpsError> {
+        let side = |snapshot: Option<&Snapshot>, side: &Option<FileAt>| -> Result<_, OpsError> {
             let (Some(snapshot), Some(side)) = (snapshot, side) else { return Ok(None) };
-            let entry = side.entry();
+            let entry = TreeEntry { name: Vec::new(), mode: side.leaf.mode, id: side.leaf.id };
             let info = snapshot.info(&entry)?;
             let version = FileVersion {
                 path: side.path(),
