@@ -20,6 +20,7 @@ mod git;
 mod mount;
 mod processes;
 mod repair;
+mod seed;
 // The first steps in the README mount.
 mod hostile;
 #[cfg(target_os = "linux")]

@@ -5,9 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use super::commands::{
-    branch, cat, commit, diff, init, log, ls_tree, manual, mount, rev_parse, tag, umount, verify,
-};
+use super::commands;
 use super::style::When;
 
 /// A versioned repository for large files, in one folder
@@ -51,22 +49,26 @@ pub(super) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    Init(init::InitArgs),
-    Commit(commit::CommitArgs),
-    Log(log::LogArgs),
-    Diff(diff::DiffArgs),
-    LsTree(ls_tree::LsTreeArgs),
-    Cat(cat::CatArgs),
+    Init(commands::init::InitArgs),
+    Commit(commands::commit::CommitArgs),
+    Log(commands::log::LogArgs),
+    Diff(commands::diff::DiffArgs),
+    LsTree(commands::ls_tree::LsTreeArgs),
+    Cat(commands::cat::CatArgs),
     /// Show where the vault stands, and who is using it
     Status,
-    Branch(branch::BranchArgs),
-    Tag(tag::TagArgs),
-    RevParse(rev_parse::RevParseArgs),
-    Verify(verify::VerifyArgs),
-    Mount(mount::MountArgs),
+    Branch(commands::branch::BranchArgs),
+    Tag(commands::tag::TagArgs),
+    Reset(commands::reset::ResetArgs),
+    Reflog(commands::reflog::ReflogArgs),
+    Op(commands::op::OpArgs),
+    Undo(commands::undo::UndoArgs),
+    RevParse(commands::rev_parse::RevParseArgs),
+    Verify(commands::verify::VerifyArgs),
+    Mount(commands::mount::MountArgs),
     /// List what is mounted on this machine
     Mounts,
-    Umount(umount::UmountArgs),
-    Completions(manual::CompletionsArgs),
-    Man(manual::ManArgs),
+    Umount(commands::umount::UmountArgs),
+    Completions(commands::manual::CompletionsArgs),
+    Man(commands::manual::ManArgs),
 }

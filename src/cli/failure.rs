@@ -50,8 +50,13 @@ impl Failure {
         match &*self.code {
             "broken-pipe" => 0,
             "usage" | "unsupported-path" | "invalid-ref-name" | "invalid-argument" => 2,
-            "not-a-vault" | "revision-not-found" | "ambiguous-revision" | "entry-not-found" => 3,
-            "conflict" | "path-conflict" | "ref-exists" | "ref-conflict" => 4,
+            "not-a-vault"
+            | "revision-not-found"
+            | "ambiguous-revision"
+            | "entry-not-found"
+            | "transaction-not-found" => 3,
+            "conflict" | "path-conflict" | "ref-exists" | "ref-conflict" | "repository-exists"
+            | "nothing-to-commit" | "default-branch" | "not-merged" | "cannot-undo" => 4,
             "damaged" | "unsupported-version" | "id-collision" => 5,
             "mount" => 6,
             _ => 1,

@@ -126,6 +126,7 @@ impl Repository {
     /// Applies `operations` in order and commits the result.
     ///
     /// # Errors
+    /// [`OpsError::NoOperations`] when there are none, unless `allow_empty`;
     /// [`OpsError::Conflict`] when the branch is not at the pinned parent, [`OpsError::PathConflict`] when the
     /// result would not fit one file system, [`SnapshotError::EntryNotFound`] when something to delete or copy
     /// is not there, [`OpsError::Local`] for local files that cannot be committed. Nothing is committed then.
@@ -138,6 +139,9 @@ impl Repository {
     ) -> Result<CommitOutcome, OpsError> {
         if options.message.trim().is_empty() {
             return Err(OpsError::Invalid("the commit message is empty; give one with `-m`".to_owned()));
+        }
+        if operations.is_empty() && !options.allow_empty {
+            return Err(OpsError::NoOperations);
         }
         let view = self.vault().refresh()?;
         let branch = branch_name(&view, options.revision.as_deref())?;

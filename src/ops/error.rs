@@ -45,9 +45,66 @@ pub enum OpsError {
         /// Where it points.
         at: ObjectId,
     },
+    /// A vault is there already.
+    #[error("there is a vault in `{0}` already")]
+    RepositoryExists(String),
+    /// A commit of nothing was asked for.
+    #[error("no operations were given, so there is nothing to commit")]
+    NoOperations,
     /// The branch does not exist.
     #[error("branch `{0}` not found; `hv branch` lists them, `hv branch NAME` creates one")]
     BranchNotFound(String),
+    /// The tag does not exist.
+    #[error("tag `{0}` not found; `hv tag` lists them")]
+    TagNotFound(String),
+    /// A short name is a branch and a tag.
+    #[error("`{0}` is a branch and a tag; say refs/heads/{0} or refs/tags/{0}")]
+    TwoRefs(String),
+    /// The default branch cannot go.
+    #[error(
+        "`{0}` is the default branch, which a vault cannot be without; make another one the default first \
+         (`hv branch --default NAME`)"
+    )]
+    DefaultBranch(String),
+    /// Deleting the branch would leave commits that the default branch does not have.
+    #[error(
+        "branch `{branch}` (at {at}) has commits that `{default}` does not have; merge it first, or delete it \
+         all the same with `hv branch -D {branch}`"
+    )]
+    NotMerged {
+        /// The branch.
+        branch: String,
+        /// Where it is.
+        at: ObjectId,
+        /// The default branch.
+        default: String,
+    },
+    /// No transaction has this number.
+    #[error("transaction {0} not found; `hv op log` lists them")]
+    TransactionNotFound(u64),
+    /// What a transaction moved was moved again since.
+    #[error(
+        "transaction {transaction} cannot be undone: {what} has moved since, last by transaction {later} \
+         ({command}); nothing was changed: undo the later ones first (`hv undo {later}`)"
+    )]
+    UndoConflict {
+        /// The transaction that was to be undone.
+        transaction: u64,
+        /// Full name of the ref, or `the default branch`.
+        what: String,
+        /// The newest transaction that moved it.
+        later: u64,
+        /// What that was, in one word.
+        command: String,
+    },
+    /// A transaction cannot be undone.
+    #[error("transaction {transaction} cannot be undone: {detail}")]
+    CannotUndo {
+        /// Its number.
+        transaction: u64,
+        /// Why not, and what to do.
+        detail: String,
+    },
     /// A local file cannot be committed.
     #[error("`{}`: {detail}", path.display())]
     Local {
@@ -85,16 +142,39 @@ impl OpsError {
     /// A stable one-word code.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Conflict { .. } => "conflict",
+            Self::Conflict { .. } | Self::UndoConflict { .. } => "conflict",
             Self::PathConflict { .. } => "path-conflict",
             Self::RefExists { .. } => "ref-exists",
-            Self::BranchNotFound(_) => "revision-not-found",
+            Self::RepositoryExists(_) => "repository-exists",
+            Self::NoOperations => "nothing-to-commit",
+            Self::BranchNotFound(_) | Self::TagNotFound(_) => "revision-not-found",
+            Self::TwoRefs(_) => "ref-conflict",
+            Self::DefaultBranch(_) => "default-branch",
+            Self::NotMerged { .. } => "not-merged",
+            Self::TransactionNotFound(_) => "transaction-not-found",
+            Self::CannotUndo { .. } => "cannot-undo",
             Self::Local { .. } | Self::LocalIo { .. } => "local-file",
             Self::Invalid(_) => "invalid-argument",
             Self::Path(_) => "unsupported-path",
             Self::RefName(_) => "invalid-ref-name",
             Self::Snapshot(error) => snapshot_code(error),
             Self::Store(error) => store_code(error),
+        }
+    }
+
+    /// The class of the Python package `hubvault` that this is: what a binding for Python raises.
+    pub fn python_class(&self) -> &'static str {
+        match self.code() {
+            "not-a-vault" => "RepositoryNotFoundError",
+            "repository-exists" => "RepositoryAlreadyExistsError",
+            "revision-not-found" | "ambiguous-revision" | "transaction-not-found" => "RevisionNotFoundError",
+            "entry-not-found" | "is-a-directory" => "EntryNotFoundError",
+            "conflict" | "path-conflict" | "ref-exists" | "ref-conflict" | "nothing-to-commit"
+            | "default-branch" | "not-merged" | "cannot-undo" => "ConflictError",
+            "damaged" | "id-collision" | "unsupported-version" => "IntegrityError",
+            "unsupported-path" | "invalid-ref-name" | "not-a-directory" => "UnsupportedPathError",
+            "invalid-argument" | "local-file" => "ValueError",
+            _ => "HubVaultError",
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Repository;
 use super::error::OpsError as Error;
-use super::models::{CommitAuthor, GitCommitInfo};
+use super::models::{CommitAuthor, FormattedMessage, GitCommitInfo};
 use crate::snapshot::resolve;
 use crate::store::id::ObjectId;
 use crate::store::object::Commit;
@@ -28,6 +28,22 @@ impl Repository {
     /// The history of `revision` (default: the default branch).
     pub fn history(&self, revision: Option<&str>) -> Result<History, Error> {
         History::from(&self.vault().view(), revision.unwrap_or("HEAD"))
+    }
+
+    /// The history of `revision` as the Hub lists it, newest first, read as it is asked for. `formatted` adds title
+    /// and message as HTML.
+    pub fn list_repo_commits(
+        &self,
+        revision: Option<&str>,
+        formatted: bool,
+    ) -> Result<impl Iterator<Item = Result<GitCommitInfo, Error>> + use<>, Error> {
+        let history = self.history(revision)?;
+        Ok(history.map(move |commit| {
+            let (id, commit) = commit?;
+            let mut info = describe(id, &commit);
+            info.formatted = formatted.then(|| self::formatted(&info));
+            Ok(info)
+        }))
     }
 }
 
@@ -83,13 +99,34 @@ impl Iterator for History {
 pub fn describe(id: ObjectId, commit: &Commit) -> GitCommitInfo {
     let author = &commit.author;
     GitCommitInfo {
-        id,
+        commit_id: id,
         title: commit.title(),
         message: commit.body().trim_end().to_owned(),
-        date: iso(author.time().seconds),
+        created_at: iso(author.time().seconds),
         authors: vec![CommitAuthor { user: author.name().into_owned(), email: author.email().into_owned() }],
         parents: commit.parents.clone(),
+        formatted: None,
     }
+}
+
+/// Title and message as HTML, as the Hub formats them.
+pub fn formatted(commit: &GitCommitInfo) -> FormattedMessage {
+    let html = |text: &str| {
+        let mut html = String::with_capacity(text.len());
+        for c in text.chars() {
+            match c {
+                '&' => html.push_str("&amp;"),
+                '<' => html.push_str("&lt;"),
+                '>' => html.push_str("&gt;"),
+                '"' => html.push_str("&quot;"),
+                '\'' => html.push_str("&#x27;"),
+                '\n' => html.push_str("<br />\n"),
+                other => html.push(other),
+            }
+        }
+        html
+    };
+    FormattedMessage { title: html(&commit.title), message: html(&commit.message) }
 }
 
 /// ISO 8601 in UTC, as the Hub writes it.

@@ -32,6 +32,22 @@ impl Default for InitOptions {
 }
 
 impl Repository {
+    /// Makes a vault in the folder `root`; with `exist_ok` a vault that is there is opened as it is.
+    ///
+    /// # Errors
+    /// [`OpsError::RepositoryExists`] unless `exist_ok`, and those of [`Repository::init`].
+    pub fn create_repo(
+        root: &Path,
+        exist_ok: bool,
+        options: &InitOptions,
+        actor: &Actor,
+    ) -> Result<Self, OpsError> {
+        match Self::init(root, options, actor)? {
+            (_, false) if !exist_ok => Err(OpsError::RepositoryExists(root.display().to_string())),
+            (repository, _) => Ok(repository),
+        }
+    }
+
     /// Makes a vault in the folder `root`, or opens the one that is there (`false`: it was there already, and
     /// `options` were not looked at).
     ///

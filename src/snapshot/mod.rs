@@ -8,6 +8,7 @@ pub mod cache;
 pub mod compare;
 pub mod error;
 pub mod file;
+pub mod reflog;
 pub mod rename;
 pub mod resolve;
 mod similarity;

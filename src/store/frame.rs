@@ -18,7 +18,8 @@ pub type Checksum = super::id::Sha256;
 /// Longest JSON that is read; a bound on what a hostile file can make us allocate.
 pub const MAX_JSON: usize = 256 << 20;
 
-const VERSION: u32 = 1;
+/// The version this program writes, and the newest it reads.
+pub const VERSION: u32 = 1;
 
 /// Longer than any header line.
 const MAX_HEADER: usize = 200;

@@ -256,8 +256,11 @@ fn check_refs(state: &State, change: &Change) -> Result<(), StoreError> {
         if found != wanted.old {
             return Err(StoreError::RefMoved { name: wanted.name.clone(), expected: wanted.old, found });
         }
+        let stays =
+            |name: &RefName| !change.refs.iter().any(|other| other.name == *name && other.new.is_none());
         if wanted.new.is_some()
-            && let Some(other) = state.refs.keys().find(|other| other.conflicts_with(&wanted.name))
+            && let Some(other) =
+                state.refs.keys().find(|other| other.conflicts_with(&wanted.name) && stays(other))
         {
             return Err(StoreError::RefConflict { name: wanted.name.clone(), other: other.clone() });
         }

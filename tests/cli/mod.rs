@@ -24,7 +24,9 @@ mod local;
 mod log;
 mod ls_tree;
 mod manual;
+mod op;
 mod reference;
+mod reflog;
 mod refs;
 mod revisions;
 #[cfg(unix)]

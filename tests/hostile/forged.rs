@@ -112,9 +112,8 @@ pub(super) fn exercise(media: &MemoryMedia) -> usize {
     }
     if let Ok(snapshot) = repository.snapshot(None) {
         let mut names = 0;
-        let listed = list_repo_tree(&snapshot, "", true, &mut |_| {
-            names += 1;
-            if names < 5000 { Ok(()) } else { Err(hubvault::OpsError::Invalid("enough".to_owned())) }
+        let listed = list_repo_tree(&snapshot, "", true).and_then(|entries| {
+            entries.take(5000).inspect(|_| names += 1).try_for_each(|entry| entry.map(drop))
         });
         // By path, what is nested without end is read without end; a kernel has a longest path.
         let nested = listed.as_ref().is_err_and(|error| error.to_string().contains("deep"));

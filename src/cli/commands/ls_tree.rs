@@ -8,8 +8,9 @@ use super::open;
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
 use crate::cli::output::{self, JsonArray, stdout};
-use crate::ops::models::TreeItem;
-use crate::ops::tree::list_repo_tree;
+use crate::ops::models::RepoEntry;
+use crate::ops::tree::{describe, list_repo_tree};
+use crate::snapshot::{Mode, Snapshot, SnapshotError};
 
 /// List what a folder of a revision holds
 #[derive(Debug, Args)]
@@ -33,31 +34,47 @@ pub(super) fn run(cli: &Cli, args: &LsTreeArgs) -> Result<(), Failure> {
     let repository = open(cli)?;
     let snapshot = repository.snapshot(args.revision.as_deref())?;
     let path = args.path.as_deref().unwrap_or_default();
-    let each = |show: &mut dyn FnMut(&TreeItem) -> Result<(), Failure>| {
-        list_repo_tree(&snapshot, path, args.recursive, &mut |item| {
-            let left_out = args.recursive && !args.trees && item.kind == "directory";
-            if left_out { Ok(()) } else { show(&item) }
-        })
+    let wanted = |item: &Result<RepoEntry, SnapshotError>| {
+        let left_out = args.recursive && !args.trees;
+        !(left_out && matches!(item, Ok(RepoEntry::Folder(_))))
     };
+    let entries = entries(&snapshot, path, args.recursive)?.filter(wanted);
     if cli.json {
         let mut array = JsonArray::new(stdout());
-        each(&mut |item| array.push(item))?;
+        for item in entries {
+            array.push(&item?)?;
+        }
         return array.finish();
     }
     let mut out = stdout();
-    each(&mut |item| line(&mut out, item, args.long))?;
+    for item in entries {
+        line(&mut out, &item?, args.long)?;
+    }
     Ok(out.flush()?)
 }
 
+/// What is in a folder; a file's own path gives that file, as Git does.
+fn entries(
+    snapshot: &Snapshot,
+    path: &str,
+    recursive: bool,
+) -> Result<Box<dyn Iterator<Item = Result<RepoEntry, SnapshotError>>>, SnapshotError> {
+    let top = snapshot.entry(path)?;
+    if top.mode == Mode::Directory {
+        return Ok(Box::new(list_repo_tree(snapshot, path, recursive)?));
+    }
+    Ok(Box::new(std::iter::once(describe(snapshot, path.trim_matches('/').to_owned(), &top))))
+}
+
 /// An entry as `git ls-tree` shows it.
-fn line(out: &mut impl Write, item: &TreeItem, long: bool) -> Result<(), Failure> {
-    let kind = if item.kind == "directory" { "tree" } else { "blob" };
-    let path = output::path(&item.path);
+fn line(out: &mut impl Write, item: &RepoEntry, long: bool) -> Result<(), Failure> {
+    let kind = if matches!(item, RepoEntry::Folder(_)) { "tree" } else { "blob" };
+    let (mode, oid, path) = (item.mode(), item.oid(), output::path(item.path()));
     if long {
-        let size = if item.kind == "directory" { "-".to_owned() } else { item.size.to_string() };
-        writeln!(out, "{} {kind} {} {size:>7}\t{path}", item.mode, item.oid)?;
+        let size = item.size().map_or_else(|| "-".to_owned(), |size| size.to_string());
+        writeln!(out, "{mode} {kind} {oid} {size:>7}\t{path}")?;
     } else {
-        writeln!(out, "{} {kind} {}\t{path}", item.mode, item.oid)?;
+        writeln!(out, "{mode} {kind} {oid}\t{path}")?;
     }
     Ok(())
 }

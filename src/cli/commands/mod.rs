@@ -9,10 +9,14 @@ pub(super) mod log;
 pub(super) mod ls_tree;
 pub(super) mod manual;
 pub(super) mod mount;
+pub(super) mod op;
+pub(super) mod reflog;
+pub(super) mod reset;
 pub(super) mod rev_parse;
 pub(super) mod status;
 pub(super) mod tag;
 pub(super) mod umount;
+pub(super) mod undo;
 pub(super) mod verify;
 
 use std::io::Write as _;
@@ -37,6 +41,10 @@ pub(super) fn run(cli: &Cli, matches: &ArgMatches) -> Result<(), Failure> {
         Command::Status => status::run(cli),
         Command::Branch(args) => branch::run(cli, args),
         Command::Tag(args) => tag::run(cli, args),
+        Command::Reset(args) => reset::run(cli, args),
+        Command::Reflog(args) => reflog::run(cli, args),
+        Command::Op(args) => op::run(cli, args),
+        Command::Undo(args) => undo::run(cli, args),
         Command::RevParse(args) => rev_parse::run(cli, args),
         Command::Verify(args) => verify::run(cli, args),
         Command::Mount(args) => mount::run(cli, args),
@@ -78,4 +86,9 @@ fn tell(line: &str) -> Result<(), Failure> {
 /// Prints a line to standard output.
 fn say(line: &str) -> Result<(), Failure> {
     Ok(writeln!(std::io::stdout(), "{}", printable(line))?)
+}
+
+/// Says on standard error how to take back what a transaction did; nothing when there was none.
+fn hint(transaction: Option<u64>) -> Result<(), Failure> {
+    transaction.map_or(Ok(()), |number| tell(&format!("hint: `hv undo {number}` takes this back")))
 }
