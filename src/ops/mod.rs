@@ -19,6 +19,7 @@ pub mod reflog;
 mod refs;
 pub mod reset;
 pub mod safetensors;
+pub mod show;
 pub mod status;
 pub mod tag;
 mod transact;

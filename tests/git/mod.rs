@@ -15,6 +15,7 @@ mod attributes;
 mod diff;
 mod export;
 mod history;
+mod log;
 mod names;
 mod objects;
 mod renames;

@@ -11,7 +11,7 @@ use crate::cli::commits::{Page, Shown};
 use crate::cli::failure::Failure;
 use crate::cli::output::{JsonArray, stdout};
 use crate::cli::pager::Screen;
-use crate::cli::{identity, parse};
+use crate::cli::when;
 use crate::ops::diff::models::CommitChangeInfo;
 use crate::ops::diff::{Comparison, DiffOptions, FileChange};
 use crate::ops::history::describe;
@@ -91,9 +91,12 @@ struct Item {
 
 impl LogArgs {
     fn options(&self, cli: &Cli) -> Result<LogOptions, Failure> {
+        let now = jiff::ZonedDateTime::now();
         let moment = |text: &Option<String>| {
             let text = text.as_deref();
-            text.map(|text| identity::moment(text).map_err(Failure::usage)).transpose()
+            let not_a_time =
+                |text| Failure::usage(format!("`{text}` is neither a date nor a time like `2 weeks ago`"));
+            text.map(|text| when::instant(text, &now).ok_or_else(|| not_a_time(text))).transpose()
         };
         let patterns = |texts: &[String]| -> Result<Vec<Pattern>, Failure> {
             let pattern = |text: &String| Pattern::new(text, self.regexp_ignore_case, self.fixed_strings);
@@ -159,9 +162,11 @@ pub(super) fn run(cli: &Cli, args: &LogArgs) -> Result<(), Failure> {
     for entry in log {
         let entry = entry?;
         let changes = args.changes(&repository, &entry, &options)?;
-        let shown = changes
-            .as_ref()
-            .map(|(comparison, changes)| Shown { comparison, changes: &changes[..], note: None });
+        let shown = changes.as_ref().map(|(comparison, changes)| Shown {
+            comparison,
+            changes: &changes[..],
+            note: None,
+        });
         page.commit(entry.id, &entry.commit, &entry.parents, entry.drawn_parents, shown.as_ref())?;
     }
     Ok(screen.finish()?)

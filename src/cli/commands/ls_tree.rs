@@ -54,7 +54,7 @@ pub(super) fn run(cli: &Cli, args: &LsTreeArgs) -> Result<(), Failure> {
 }
 
 /// What is in a folder; a file's own path gives that file, as Git does.
-fn entries(
+pub(super) fn entries(
     snapshot: &Snapshot,
     path: &str,
     recursive: bool,

@@ -6,6 +6,7 @@ pub(super) mod commit;
 pub(super) mod diff;
 pub(super) mod init;
 pub(super) mod log;
+pub(super) mod ls;
 pub(super) mod ls_tree;
 pub(super) mod manual;
 pub(super) mod mount;
@@ -13,6 +14,7 @@ pub(super) mod op;
 pub(super) mod reflog;
 pub(super) mod reset;
 pub(super) mod rev_parse;
+pub(super) mod show;
 pub(super) mod status;
 pub(super) mod tag;
 pub(super) mod umount;
@@ -35,6 +37,8 @@ pub(super) fn run(cli: &Cli, matches: &ArgMatches) -> Result<(), Failure> {
         Command::Init(args) => init::run(cli, args),
         Command::Commit(args) => commit::run(cli, args, matches),
         Command::Diff(args) => diff::run(cli, args),
+        Command::Show(args) => show::run(cli, args),
+        Command::Ls(args) => ls::run(cli, args),
         Command::Log(args) => log::run(cli, args),
         Command::LsTree(args) => ls_tree::run(cli, args),
         Command::Cat(args) => cat::run(cli, args),

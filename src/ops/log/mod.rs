@@ -118,14 +118,16 @@ struct Filter {
 impl Filter {
     fn accepts(&self, commit: &Commit, parents: usize) -> bool {
         let matches = |patterns: &[Pattern], text: &str| {
-            patterns.is_empty() || patterns.iter().any(|pattern| text.lines().any(|line| pattern.0.is_match(line)))
+            patterns.is_empty()
+                || patterns.iter().any(|pattern| text.lines().any(|line| pattern.0.is_match(line)))
         };
         let is_old_enough = self.until.is_none_or(|until| commit.committer.time().seconds <= until);
         is_old_enough
             && (self.min_parents..=self.max_parents).contains(&parents)
             && (self.authors.is_empty()
                 || matches(&self.authors, &format!("{} <{}>", commit.author.name(), commit.author.email())))
-            && (self.messages.is_empty() || matches(&self.messages, &String::from_utf8_lossy(&commit.message)))
+            && (self.messages.is_empty()
+                || matches(&self.messages, &String::from_utf8_lossy(&commit.message)))
     }
 }
 

@@ -36,17 +36,14 @@ impl PathHistory {
         if let Some(found) = self.known.get(&root) {
             return Ok(Arc::clone(found));
         }
-        let found: Found = self.paths.iter().map(|path| entry(catalog, root, path)).collect::<Result<_, _>>()?;
+        let found: Found =
+            self.paths.iter().map(|path| entry(catalog, root, path)).collect::<Result<_, _>>()?;
         self.known.put(root, Arc::clone(&found));
         Ok(found)
     }
 }
 
-fn entry(
-    catalog: &Catalog,
-    root: ObjectId,
-    path: &RepoPath,
-) -> Result<Option<(Mode, ObjectId)>, StoreError> {
+fn entry(catalog: &Catalog, root: ObjectId, path: &RepoPath) -> Result<Option<(Mode, ObjectId)>, StoreError> {
     let mut at = (Mode::Directory, root);
     for name in path.components() {
         if at.0 != Mode::Directory {

@@ -174,11 +174,7 @@ impl Walk {
         result
     }
 
-    fn compare(
-        &self,
-        paths: &mut PathHistory,
-        commit: &Commit,
-    ) -> Result<(Vec<ObjectId>, bool), OpsError> {
+    fn compare(&self, paths: &mut PathHistory, commit: &Commit) -> Result<(Vec<ObjectId>, bool), OpsError> {
         let catalog = &self.view.catalog;
         let ours = paths.look(catalog, commit.tree)?;
         if commit.parents.is_empty() {
