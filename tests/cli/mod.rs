@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 mod cat;
 mod commit;
+mod diff;
 mod exits;
 #[cfg(unix)]
 mod git;
@@ -22,13 +23,17 @@ mod identity;
 mod init;
 mod local;
 mod log;
+mod ls;
 mod ls_tree;
 mod manual;
 mod op;
+#[cfg(unix)]
+mod pager;
 mod reference;
 mod reflog;
 mod refs;
 mod revisions;
+mod show;
 #[cfg(unix)]
 mod special;
 mod status;

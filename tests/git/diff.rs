@@ -100,7 +100,7 @@ fn comparable(ours: &str) -> String {
 
 const FORMATS: [&[&str]; 12] = [
     &[],
-    &["-U0"],
+    &["-U1"],
     &["-U10"],
     &["--no-renames"],
     &["-M=80%"],

@@ -14,6 +14,7 @@ use hubvault::ops::{
 use tempfile::TempDir;
 
 mod core;
+mod look;
 mod places;
 
 /// A vault in a folder of its own, for the library; each act has its own time and random name.

@@ -6,8 +6,10 @@
 
 mod changes;
 pub mod models;
+mod myers;
 pub mod patch;
 pub mod quote;
+mod slide;
 pub mod tensors;
 pub mod text;
 
@@ -100,6 +102,8 @@ pub struct FileDiff {
     pub new: Option<FileVersion>,
     /// How the content changed.
     pub content: Content,
+    /// For a file that became a symlink, or the other way round: its end and its beginning, as a patch shows it.
+    pub halves: Option<Box<[FileDiff; 2]>>,
 }
 
 impl Repository {
@@ -148,7 +152,15 @@ impl Comparison {
         let old = side(self.old.as_ref(), &change.old)?;
         let new = side(Some(&self.new), &change.new)?;
         let content = self.content(old.as_ref(), new.as_ref())?;
-        Ok(FileDiff { kind: change.kind, old: old.map(|(v, _)| v), new: new.map(|(v, _)| v), content })
+        let halves = if change.kind == ChangeKind::TypeChanged {
+            let end = FileChange { kind: ChangeKind::Deleted, old: change.old.clone(), new: None };
+            let beginning = FileChange { kind: ChangeKind::Added, old: None, new: change.new.clone() };
+            Some(Box::new([self.file(&end)?, self.file(&beginning)?]))
+        } else {
+            None
+        };
+        let (old, new) = (old.map(|(version, _)| version), new.map(|(version, _)| version));
+        Ok(FileDiff { kind: change.kind, old, new, content, halves })
     }
 
     fn content(

@@ -50,19 +50,8 @@ pub fn to_text(diff: &FileDiff, context: usize) -> String {
 
 /// Writes the patch of one file with `context` lines around each change.
 pub fn write<E>(diff: &FileDiff, context: usize, sink: Sink<'_, E>) -> Result<(), E> {
-    if diff.kind == ChangeKind::TypeChanged {
-        // As Git: what was there goes, what is there comes.
-        let half = |of_old| match &diff.content {
-            Content::Text(text) => Content::Text(text.one_sided(of_old)),
-            _ => Content::Opaque { shared: None },
-        };
-        for (kind, old, new) in
-            [(ChangeKind::Deleted, diff.old.as_ref(), None), (ChangeKind::Added, None, diff.new.as_ref())]
-        {
-            let content = half(old.is_some());
-            write(&FileDiff { kind, old: old.cloned(), new: new.cloned(), content }, context, sink)?;
-        }
-        return Ok(());
+    if let Some(halves) = &diff.halves {
+        return halves.iter().try_for_each(|half| write(half, context, sink));
     }
     let old_path = diff.old.as_ref().or(diff.new.as_ref()).map_or("", |version| &version.path);
     let names = Names { a: prefixed("a/", old_path), b: prefixed("b/", diff.path()) };

@@ -120,10 +120,6 @@ impl Walk {
         self.paths.is_some()
     }
 
-    pub(super) fn is_excluded(&self, id: ObjectId) -> bool {
-        self.excluded.contains(&id)
-    }
-
     /// Whether a commit counts when a merge is compared with its parents: Git's `relevant_commit`.
     pub(super) fn is_relevant(&self, id: ObjectId) -> bool {
         !self.excluded.contains(&id) || self.bottom.contains(&id)
