@@ -19,6 +19,7 @@ mod fuzz_corpus;
 mod git;
 mod mount;
 mod processes;
+mod refs;
 mod repair;
 mod seed;
 // The first steps in the README mount.

@@ -57,6 +57,8 @@ pub(super) enum Command {
     Ls(commands::ls::LsArgs),
     LsTree(commands::ls_tree::LsTreeArgs),
     Cat(commands::cat::CatArgs),
+    Download(commands::download::DownloadArgs),
+    Snapshot(commands::snapshot::SnapshotArgs),
     /// Show where the vault stands, and who is using it
     Status,
     Branch(commands::branch::BranchArgs),

@@ -56,7 +56,7 @@ impl Failure {
             | "entry-not-found"
             | "transaction-not-found" => 3,
             "conflict" | "path-conflict" | "ref-exists" | "ref-conflict" | "repository-exists"
-            | "nothing-to-commit" | "default-branch" | "not-merged" | "cannot-undo" => 4,
+            | "nothing-to-commit" | "nothing-matched" | "default-branch" | "not-merged" | "cannot-undo" => 4,
             "damaged" | "unsupported-version" | "id-collision" => 5,
             "mount" => 6,
             _ => 1,

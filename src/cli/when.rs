@@ -51,11 +51,12 @@ fn instants(text: &str, now: &ZonedDateTime) -> String {
             break;
         }
         done += &rest[..open];
-        match instant(&rest[open + 2..close], now) {
-            Some(seconds) if seconds >= FIRST_INSTANT => done += &format!("@{{{seconds}}}"),
-            Some(seconds) => done += &format!("@{{@{seconds}}}"),
-            None => done += &rest[open..=close],
-        }
+        let when = match instant(&rest[open + 2..close], now) {
+            Some(seconds) if seconds >= FIRST_INSTANT => format!("@{{{seconds}}}"),
+            Some(seconds) => format!("@{{@{seconds}}}"),
+            None => rest[open..=close].to_owned(),
+        };
+        done += &when;
         rest = &rest[close + 1..];
     }
     done + rest

@@ -5,6 +5,7 @@
 //! pinned a parent gets a conflict instead.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::edit::TreeEditor;
 use super::error::OpsError;
@@ -143,11 +144,11 @@ impl Repository {
         if operations.is_empty() && !options.allow_empty {
             return Err(OpsError::NoOperations);
         }
-        let view = self.vault().refresh()?;
+        let mut transaction = self.vault().begin(actor.context("commit"))?;
+        let view = Arc::clone(transaction.base());
         let branch = branch_name(&view, options.revision.as_deref())?;
         let (head, parent) = head_and_parent(&view, &branch, options)?;
         check_parent(&branch, parent, head)?;
-        let mut transaction = self.vault().begin(actor.context("commit"))?;
         let mut totals = Totals::default();
         let plan = Plan::new(operations, self.root(), options.keep_links, progress)?;
         let attributes = plan.attributes(&view.catalog, view.catalog.commit(head)?.tree)?;

@@ -121,6 +121,33 @@ pub enum OpsError {
         /// The operating system's answer.
         source: io::Error,
     },
+    /// A file or folder outside the vault cannot be written.
+    #[error("cannot write `{}`: {source}", path.display())]
+    LocalWrite {
+        /// The file or folder.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: io::Error,
+    },
+    /// The vault has no place for a copy.
+    #[error(
+        "cannot keep a copy in `{}`: {source}; name a folder outside the vault to download to (`--local-dir`)",
+        path.display()
+    )]
+    NoCache {
+        /// The vault's cache.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: io::Error,
+    },
+    /// No file of a folder is to be uploaded.
+    #[error("nothing in `{}` is to be uploaded: {detail}", path.display())]
+    NothingMatched {
+        /// The folder.
+        path: PathBuf,
+        /// Why nothing.
+        detail: String,
+    },
     /// An argument makes no sense.
     #[error("{0}")]
     Invalid(String),
@@ -153,7 +180,10 @@ impl OpsError {
             Self::NotMerged { .. } => "not-merged",
             Self::TransactionNotFound(_) => "transaction-not-found",
             Self::CannotUndo { .. } => "cannot-undo",
-            Self::Local { .. } | Self::LocalIo { .. } => "local-file",
+            Self::Local { .. } | Self::LocalIo { .. } | Self::LocalWrite { .. } | Self::NoCache { .. } => {
+                "local-file"
+            }
+            Self::NothingMatched { .. } => "nothing-matched",
             Self::Invalid(_) => "invalid-argument",
             Self::Path(_) => "unsupported-path",
             Self::RefName(_) => "invalid-ref-name",

@@ -5,16 +5,23 @@
 
 pub mod branch;
 pub mod commit;
+mod detached;
 pub mod diff;
+pub mod download;
 pub mod edit;
 pub mod error;
+mod folder;
 pub mod history;
 pub mod info;
 pub mod init;
 pub mod local;
 pub mod log;
+mod manifest;
 pub mod models;
+pub mod patterns;
+mod placing;
 mod plan;
+pub mod read;
 pub mod reflog;
 mod refs;
 pub mod reset;

@@ -4,6 +4,7 @@
 //! that fails its check is an error that names the file and the pack; other chunks of the file stay readable.
 
 use std::io::{self, Read};
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use super::cache::ChunkCache;
@@ -148,6 +149,25 @@ impl FileReader {
         let file = self.view.catalog.pack_file(pack.row.id)?;
         // A kernel would read a truncated pack as a shorter file and say nothing; reading it here is an error.
         Ok((file.len() == self.size()).then_some(file))
+    }
+
+    /// Hands over the bytes of `span` in order, each run with where in the file it starts, in large runs that do not
+    /// pass through the chunk cache. Every byte is checked, as in [`FileReader::read_at`]; in a span that starts or
+    /// ends within a chunk all of that chunk is read.
+    pub fn read_span<E: From<SnapshotError>>(
+        &self,
+        span: Range<u64>,
+        each: &mut dyn FnMut(u64, &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut failed = None;
+        let done = self.view.catalog.read_span(&self.record, span, &mut |at, bytes| {
+            failed = each(at, bytes).err();
+            failed.is_none()
+        });
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        Ok(done.map_err(|source| SnapshotError::Read { file: self.label.clone(), source })?)
     }
 
     /// The content from the beginning, as a stream.

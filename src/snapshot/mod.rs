@@ -8,6 +8,8 @@ pub mod cache;
 pub mod compare;
 pub mod error;
 pub mod file;
+pub mod graph;
+mod info;
 pub mod reflog;
 pub mod rename;
 pub mod resolve;
@@ -19,6 +21,7 @@ use std::sync::Arc;
 pub use cache::ChunkCache;
 pub use error::SnapshotError;
 pub use file::FileReader;
+pub use info::FileInfo;
 
 pub use crate::store::StoreError;
 use crate::store::catalog::Catalog;
@@ -26,7 +29,6 @@ pub use crate::store::id::{ObjectId, Sha256};
 pub use crate::store::object::Commit;
 pub use crate::store::object::{Mode, Tree, TreeEntry};
 use crate::store::path::{MAX_DEPTH, PathError};
-use crate::store::pointer::Pointer;
 use crate::store::vault::View;
 
 /// A committed revision of a vault.
@@ -37,17 +39,6 @@ pub struct Snapshot {
     revision: Arc<str>,
     id: ObjectId,
     commit: Arc<Commit>,
-}
-
-/// What an entry's blob id stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FileInfo {
-    /// SHA-256 of the content.
-    pub sha256: Sha256,
-    /// Length of the content in bytes.
-    pub size: u64,
-    /// Length of the LFS pointer that stands for it in Git, for files that have one.
-    pub pointer_size: Option<u64>,
 }
 
 impl Snapshot {
@@ -122,15 +113,6 @@ impl Snapshot {
             path: path.to_owned(),
             revision: self.revision.to_string(),
         })
-    }
-
-    /// Size and hash of a file or symlink, without reading it.
-    pub fn info(&self, entry: &TreeEntry) -> Result<FileInfo, SnapshotError> {
-        let (sha256, pointer) = self.view.catalog.blob(entry.id)?;
-        let size = self.view.catalog.file_size(sha256)?;
-        let size = size.ok_or(StoreError::MissingContent(sha256))?;
-        let pointer_size = pointer.then(|| Pointer { sha256, size }.encode().len() as u64);
-        Ok(FileInfo { sha256, size, pointer_size })
     }
 
     /// Opens a file (or a symlink's target text) for reading; `path` names it in errors.

@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lru::LruCache;
@@ -29,6 +30,8 @@ pub struct Catalog {
     media: Arc<dyn Media>,
     indexes: Vec<Arc<Index>>,
     broken: Vec<(IndexId, String)>,
+    /// Which index answered last: what belongs together was stored together.
+    recent: AtomicUsize,
     packs: Mutex<LruCache<PackId, Arc<dyn ReadAt>>>,
 }
 
@@ -56,7 +59,7 @@ impl FileRecord {
 pub struct Pack {
     /// Its description.
     pub row: PackRow,
-    index: Arc<Index>,
+    pub(super) index: Arc<Index>,
 }
 
 impl Catalog {
@@ -79,7 +82,8 @@ impl Catalog {
                 Err(error) => broken.push((id, error.to_string())),
             }
         }
-        Self { media: Arc::clone(media), indexes, broken, packs: Mutex::new(LruCache::new(OPEN_PACKS)) }
+        let packs = Mutex::new(LruCache::new(OPEN_PACKS));
+        Self { media: Arc::clone(media), indexes, broken, recent: AtomicUsize::new(0), packs }
     }
 
     /// The indexes that could be opened, oldest first.
@@ -98,9 +102,12 @@ impl Catalog {
         find: impl Fn(&Arc<Index>) -> Result<Option<T>, StoreError>,
     ) -> Result<Option<T>, StoreError> {
         let mut failed = None;
-        for index in self.indexes.iter().rev() {
+        for (at, index) in self.indexes.iter().enumerate().rev() {
             match find(index) {
-                Ok(Some(found)) => return Ok(Some(found)),
+                Ok(Some(found)) => {
+                    self.recent.store(at, Relaxed);
+                    return Ok(Some(found));
+                }
                 Ok(None) => {}
                 Err(error) => failed = Some(error),
             }
@@ -112,9 +119,21 @@ impl Catalog {
         }
     }
 
+    /// As [`Self::ask`], for what is the same in every index that knows it: the one that answered last is asked
+    /// first, because a history or a folder tends to be in one index.
+    fn ask_recent<T>(
+        &self,
+        find: impl Fn(&Arc<Index>) -> Result<Option<T>, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        match self.indexes.get(self.recent.load(Relaxed)).map(&find) {
+            Some(Ok(Some(found))) => Ok(Some(found)),
+            _ => self.ask(find),
+        }
+    }
+
     /// The object with this id, if there is one.
     pub fn try_object(&self, id: ObjectId) -> Result<Option<ObjectRow>, StoreError> {
-        self.ask(|index| index.object(id))
+        self.ask_recent(|index| index.object(id))
     }
 
     /// Up to `limit` objects whose id lies in `from..=to`, each once.
@@ -149,7 +168,7 @@ impl Catalog {
     }
 
     fn try_body(&self, id: ObjectId) -> Result<Option<(Kind, Vec<u8>)>, StoreError> {
-        self.ask(|index| {
+        self.ask_recent(|index| {
             let Some(row) = index.object(id)? else { return Ok(None) };
             let Stored::Body { kind, codec, offset, stored_len, raw_len } = row.stored else {
                 return Ok(Some((Kind::Blob, Vec::new())));
@@ -193,7 +212,7 @@ impl Catalog {
 
     /// Size in bytes of the content with this hash, if it is stored: a lookup, without its extents.
     pub fn file_size(&self, sha256: Sha256) -> Result<Option<u64>, StoreError> {
-        Ok(self.ask(|index| index.file(sha256))?.map(|row| row.size))
+        Ok(self.ask_recent(|index| index.file(sha256))?.map(|row| row.size))
     }
 
     /// The record of the content with this hash, if it is stored.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{ArgMatches, Args};
 
-use super::{open, say, tell};
+use super::{open_to_write, say, tell};
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
 use crate::cli::progress::Bar;
@@ -59,7 +59,7 @@ pub(super) fn run(cli: &Cli, args: &CommitArgs, matches: &ArgMatches) -> Result<
     if operations.is_empty() && !args.allow_empty {
         return Err(Failure::usage("nothing to do: name files to add, or use --add, --delete or --copy"));
     }
-    let repository = open(cli)?;
+    let repository = open_to_write(cli)?;
     let options = CommitOptions {
         message: args.message.clone(),
         description: args.description.clone(),

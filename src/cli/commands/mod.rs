@@ -4,6 +4,7 @@ pub(super) mod branch;
 pub(super) mod cat;
 pub(super) mod commit;
 pub(super) mod diff;
+pub(super) mod download;
 pub(super) mod init;
 pub(super) mod log;
 pub(super) mod ls;
@@ -15,6 +16,7 @@ pub(super) mod reflog;
 pub(super) mod reset;
 pub(super) mod rev_parse;
 pub(super) mod show;
+pub(super) mod snapshot;
 pub(super) mod status;
 pub(super) mod tag;
 pub(super) mod umount;
@@ -28,6 +30,7 @@ use serde_json::json;
 
 use super::args::{Cli, Command};
 use super::failure::Failure;
+use super::identity;
 use super::output::printable;
 use crate::Repository;
 
@@ -42,6 +45,8 @@ pub(super) fn run(cli: &Cli, matches: &ArgMatches) -> Result<(), Failure> {
         Command::Log(args) => log::run(cli, args),
         Command::LsTree(args) => ls_tree::run(cli, args),
         Command::Cat(args) => cat::run(cli, args),
+        Command::Download(args) => download::run(cli, args),
+        Command::Snapshot(args) => snapshot::run(cli, args),
         Command::Status => status::run(cli),
         Command::Branch(args) => branch::run(cli, args),
         Command::Tag(args) => tag::run(cli, args),
@@ -64,6 +69,12 @@ fn open(cli: &Cli) -> Result<Repository, Failure> {
     let repository = Repository::open(&cli.vault).map_err(|error| located(cli, error.into()))?;
     warn(cli, &repository)?;
     Ok(repository)
+}
+
+/// As [`open`], for a command that will write: who writes is found out meanwhile.
+fn open_to_write(cli: &Cli) -> Result<Repository, Failure> {
+    identity::ask_early();
+    open(cli)
 }
 
 /// Says on standard error what was passed over when the vault was opened.
