@@ -17,6 +17,7 @@ mod fuzz_corpus;
 // Real git is the oracle; under wine there is none.
 #[cfg(unix)]
 mod git;
+mod maintenance;
 mod mount;
 mod processes;
 mod refs;

@@ -59,6 +59,8 @@ pub(super) enum Command {
     Cat(commands::cat::CatArgs),
     Download(commands::download::DownloadArgs),
     Snapshot(commands::snapshot::SnapshotArgs),
+    Upload(commands::upload::UploadArgs),
+    Rm(commands::rm::RmArgs),
     /// Show where the vault stands, and who is using it
     Status,
     Branch(commands::branch::BranchArgs),
@@ -69,6 +71,9 @@ pub(super) enum Command {
     Undo(commands::undo::UndoArgs),
     RevParse(commands::rev_parse::RevParseArgs),
     Verify(commands::verify::VerifyArgs),
+    Du(commands::du::DuArgs),
+    Gc(commands::gc::GcArgs),
+    Squash(commands::squash::SquashArgs),
     Mount(commands::mount::MountArgs),
     /// List what is mounted on this machine
     Mounts,

@@ -168,19 +168,20 @@ pub(super) fn person(role: &str, who: &Signature) -> String {
 
 /// What follows a commit's first line.
 fn block(commit: &Commit, parents: &[ObjectId]) -> String {
-    let mut text = String::new();
+    let mut lines = Vec::new();
     if parents.len() > 1 {
         let parents: Vec<String> = parents.iter().map(ObjectId::short).collect();
-        text += &format!("Merge: {}\n", parents.join(" "));
+        lines.push(format!("Merge: {}", parents.join(" ")));
     }
     let author = &commit.author;
-    text += &format!("{}\nDate:   {}\n\n", person("Author: ", author), time(author.time()));
+    lines.push(person("Author: ", author));
+    lines.push(format!("Date:   {}", time(author.time())));
+    lines.push(String::new());
     let message = String::from_utf8_lossy(&commit.message);
     for line in message.trim_start_matches('\n').trim_end().lines() {
-        text += &format!("    {}\n", printable(&without_tabs(line)));
+        lines.push(format!("    {}", printable(&without_tabs(line))));
     }
-    text.truncate(text.trim_end().len());
-    text
+    lines.join("\n").trim_end().to_owned()
 }
 
 /// A line with its tabs as spaces, in columns of eight: what follows is indented, as in Git.

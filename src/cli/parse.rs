@@ -62,6 +62,25 @@ pub(super) fn date(text: &str, zone: &TimeZone) -> Result<Timestamp, String> {
     })
 }
 
+/// How far back to keep: `now` (nothing), `never` (everything), a time as [`date`] takes it, or how long ago:
+/// `2 weeks`, `36h`. Answers seconds since 1970; `None` for nothing.
+pub(super) fn prune(text: &str, now: &ZonedDateTime) -> Result<Option<i64>, String> {
+    match text.trim() {
+        "now" => return Ok(None),
+        "never" => return Ok(Some(i64::MIN)),
+        _ => {}
+    }
+    if let Ok(span) = text.trim().parse::<jiff::Span>()
+        && !span.is_negative()
+        && let Ok(then) = now.checked_sub(span)
+    {
+        return Ok(Some(then.timestamp().as_second()));
+    }
+    date(text, now.time_zone()).map(|time| Some(time.seconds)).map_err(|_| {
+        format!("`{text}` is no time to keep from; write now, never, 2weeks, 36h, or a date like 2026-11-01")
+    })
+}
+
 fn git_raw(text: &str) -> Option<Timestamp> {
     let mut words = text.strip_prefix('@').unwrap_or(text).split(' ');
     let seconds = words.next()?.parse().ok()?;
@@ -161,6 +180,20 @@ mod tests {
         assert_eq!(date("2023-11-14", &utc), at(1_699_920_000, 0));
         for bad in ["", "yesterday", "1700000000", "1700000000 +1", "2023-13-01"] {
             assert!(date(bad, &utc).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn prune_times() {
+        let now = Instant::from_second(1_700_000_000).unwrap().to_zoned_datetime(TimeZone::UTC);
+        assert_eq!(prune("now", &now), Ok(None));
+        assert_eq!(prune("never", &now), Ok(Some(i64::MIN)));
+        for two_weeks in ["2 weeks", "2w", "14d", "14days", "336h"] {
+            assert_eq!(prune(two_weeks, &now), Ok(Some(1_700_000_000 - 14 * 86400)), "{two_weeks}");
+        }
+        assert_eq!(prune("2023-11-14", &now), Ok(Some(1_699_920_000)));
+        for bad in ["", "soon", "-3d", "3"] {
+            assert!(prune(bad, &now).is_err(), "{bad}");
         }
     }
 

@@ -37,6 +37,28 @@ pub enum OpsError {
         /// What is in the way and what to do.
         detail: String,
     },
+    /// The branch has commits that the source does not have.
+    #[error(
+        "{branch} has commits that {source_revision} does not have, so it cannot just be moved there; nothing was \
+         done: leave out `--ff-only` to make a merge commit"
+    )]
+    NotFastForward {
+        /// The branch.
+        branch: String,
+        /// What was to be merged.
+        source_revision: String,
+    },
+    /// Two histories have no commit in common.
+    #[error(
+        "{branch} and {source_revision} have no commit in common; nothing was done: with \
+         `--allow-unrelated-histories` they are merged as if both came from an empty folder"
+    )]
+    UnrelatedHistories {
+        /// The branch.
+        branch: String,
+        /// What was to be merged.
+        source_revision: String,
+    },
     /// A ref with that name exists.
     #[error("{name} already exists, at {at}")]
     RefExists {
@@ -105,6 +127,17 @@ pub enum OpsError {
         /// Why not, and what to do.
         detail: String,
     },
+    /// Only a branch can be changed like this.
+    #[error("`{0}` is no branch; give the name of one (`hv branch` lists them)")]
+    NotABranch(String),
+    /// A commit is not on a branch's line of first parents.
+    #[error("{revision} is not among the first parents of {branch}; `hv log {branch}` shows its history")]
+    NotInHistory {
+        /// The commit.
+        revision: String,
+        /// Short name of the branch.
+        branch: String,
+    },
     /// A local file cannot be committed.
     #[error("`{}`: {detail}", path.display())]
     Local {
@@ -148,6 +181,9 @@ pub enum OpsError {
         /// Why nothing.
         detail: String,
     },
+    /// Garbage is not collected from a vault in which something that is needed is damaged or missing.
+    #[error("nothing was removed, because the vault is not whole: {0}")]
+    NotCollected(StoreError),
     /// An argument makes no sense.
     #[error("{0}")]
     Invalid(String),
@@ -171,6 +207,8 @@ impl OpsError {
         match self {
             Self::Conflict { .. } | Self::UndoConflict { .. } => "conflict",
             Self::PathConflict { .. } => "path-conflict",
+            Self::NotFastForward { .. } => "not-fast-forward",
+            Self::UnrelatedHistories { .. } => "unrelated-histories",
             Self::RefExists { .. } => "ref-exists",
             Self::RepositoryExists(_) => "repository-exists",
             Self::NoOperations => "nothing-to-commit",
@@ -184,23 +222,28 @@ impl OpsError {
                 "local-file"
             }
             Self::NothingMatched { .. } => "nothing-matched",
+            Self::NotABranch(_) => "invalid-ref-name",
+            Self::NotInHistory { .. } => "conflict",
             Self::Invalid(_) => "invalid-argument",
             Self::Path(_) => "unsupported-path",
             Self::RefName(_) => "invalid-ref-name",
             Self::Snapshot(error) => snapshot_code(error),
-            Self::Store(error) => store_code(error),
+            Self::Store(error) | Self::NotCollected(error) => store_code(error),
         }
     }
 
     /// The class of the Python package `hubvault` that this is: what a binding for Python raises.
     pub fn python_class(&self) -> &'static str {
+        if matches!(self, Self::NotCollected(_)) {
+            return "VerificationError";
+        }
         match self.code() {
             "not-a-vault" => "RepositoryNotFoundError",
             "repository-exists" => "RepositoryAlreadyExistsError",
             "revision-not-found" | "ambiguous-revision" | "transaction-not-found" => "RevisionNotFoundError",
             "entry-not-found" | "is-a-directory" => "EntryNotFoundError",
             "conflict" | "path-conflict" | "ref-exists" | "ref-conflict" | "nothing-to-commit"
-            | "default-branch" | "not-merged" | "cannot-undo" => "ConflictError",
+            | "nothing-matched" | "default-branch" | "not-merged" | "cannot-undo" => "ConflictError",
             "damaged" | "id-collision" | "unsupported-version" => "IntegrityError",
             "unsupported-path" | "invalid-ref-name" | "not-a-directory" => "UnsupportedPathError",
             "invalid-argument" | "local-file" => "ValueError",
@@ -230,7 +273,7 @@ fn store_code(error: &StoreError) -> &'static str {
         | StoreError::MissingContent(_)
         | StoreError::WrongKind { .. } => "damaged",
         StoreError::UnsupportedVersion { .. } => "unsupported-version",
-        StoreError::RefMoved { .. } | StoreError::Overtaken(_) => "conflict",
+        StoreError::RefMoved { .. } | StoreError::Overtaken(_) | StoreError::Collected(_) => "conflict",
         StoreError::RefConflict { .. } => "ref-conflict",
         StoreError::Collision(_) => "id-collision",
         StoreError::Source { .. } | StoreError::SourceChanged(_) | StoreError::PointerAsContent(_) => {

@@ -80,17 +80,25 @@ impl Repository {
 impl History {
     /// The history of `revision` in one state of the vault.
     pub fn from(view: &Arc<View>, revision: &str) -> Result<Self, Error> {
-        let start = resolve::commit(view, revision)?;
-        let view = Arc::clone(view);
-        let mut history = Self {
-            view,
+        let mut history = Self::empty(view);
+        history.add(revision)?;
+        Ok(history)
+    }
+
+    /// The history of nothing yet.
+    pub(super) fn empty(view: &Arc<View>) -> Self {
+        Self {
+            view: Arc::clone(view),
             pending: BinaryHeap::new(),
             seen: HashSet::new(),
             reached: 0,
             unreadable: Vec::new(),
-        };
-        history.reach(start)?;
-        Ok(history)
+        }
+    }
+
+    /// Goes on with the history of one more revision; commits that were reached before are not met again.
+    pub(super) fn add(&mut self, revision: &str) -> Result<(), Error> {
+        self.reach(resolve::commit(&self.view, revision)?)
     }
 
     fn reach(&mut self, id: ObjectId) -> Result<(), Error> {

@@ -11,28 +11,38 @@ pub mod download;
 pub mod edit;
 pub mod error;
 mod folder;
+pub mod gc;
+pub mod gone;
 pub mod history;
 pub mod info;
 pub mod init;
+pub mod last_commit;
 pub mod local;
 pub mod log;
 mod manifest;
+pub mod merge;
 pub mod models;
+pub mod overview;
 pub mod patterns;
 mod placing;
 mod plan;
 pub mod read;
 pub mod reflog;
 mod refs;
+pub mod replay;
 pub mod reset;
 pub mod safetensors;
 pub mod show;
+pub mod source;
+pub mod squash;
 pub mod status;
 pub mod tag;
 mod transact;
 pub mod transactions;
 pub mod tree;
 pub mod undo;
+pub mod upload;
+pub mod usage;
 pub mod verify;
 
 use std::path::{Path, PathBuf};
@@ -121,6 +131,10 @@ impl Repository {
         self.root.as_deref()
     }
 
+    pub(super) fn cache(&self) -> Arc<ChunkCache> {
+        Arc::clone(&self.cache)
+    }
+
     /// The revision (default: the default branch) as it is now.
     pub fn snapshot(&self, revision: Option<&str>) -> Result<Snapshot, SnapshotError> {
         Snapshot::open(self.vault.view(), revision.unwrap_or("HEAD"), Arc::clone(&self.cache))
@@ -136,10 +150,32 @@ impl Repository {
         self.vault.view().warnings.clone()
     }
 
-    /// Takes a lease on a snapshot, so that maintenance keeps what it needs. `None` on a read-only vault.
+    /// The revision as it is now, and a lease on it, so that a collection keeps what it needs and where it is:
+    /// how to begin anything that reads for long. The lease is `None` on a vault that cannot be written.
+    ///
+    /// The order is what makes it safe: a collection that did not see the lease was published before the state in
+    /// which the commit is then looked up; one that begins later sees it.
+    pub fn leased_snapshot(
+        &self,
+        revision: Option<&str>,
+        actor: &Actor,
+        purpose: &str,
+        pid: u32,
+    ) -> Result<(Snapshot, Option<HeldLease>), OpsError> {
+        self.vault.refresh()?;
+        let seen = self.snapshot(revision)?;
+        let lease = self.lease(&seen, actor, purpose, pid);
+        let view = self.vault.refresh()?;
+        let snapshot = Snapshot::open_at(view, seen.id(), seen.revision(), self.cache())?;
+        Ok((snapshot, lease))
+    }
+
+    /// Takes a lease on a snapshot. What is to be read must be looked up again after that; see
+    /// [`Repository::leased_snapshot`].
     pub fn lease(&self, snapshot: &Snapshot, actor: &Actor, purpose: &str, pid: u32) -> Option<HeldLease> {
         let since = actor.signature.time().seconds;
-        let lease = Lease { commit: snapshot.id(), purpose: purpose.to_owned(), pid, since };
+        let transaction = self.vault.view().state.tip.map_or(0, |tip| tip.seq);
+        let lease = Lease { commit: snapshot.id(), purpose: purpose.to_owned(), pid, since, transaction };
         lease::take(&self.media, PackId::from_bytes(actor.nonce), &lease)
     }
 }

@@ -159,6 +159,14 @@ impl RepoEntry {
         }
     }
 
+    /// The commit that last changed it, when that was asked for.
+    pub fn last_commit(&self) -> Option<&LastCommitInfo> {
+        match self {
+            Self::File(file) => file.last_commit.as_ref(),
+            Self::Folder(folder) => folder.last_commit.as_ref(),
+        }
+    }
+
     /// Length of the content in bytes; `None` for folders.
     pub fn size(&self) -> Option<u64> {
         match self {

@@ -18,7 +18,7 @@ pub enum Shown {
     /// A folder.
     Folder(Vec<TreeEntry>),
     /// A file, or the target of a symlink.
-    File(File),
+    File(Box<File>),
 }
 
 /// A file of a revision.
@@ -75,5 +75,5 @@ fn entry(snapshot: &Snapshot, path: &str) -> Result<Shown, OpsError> {
     }
     let (info, reader) = (snapshot.info(&found)?, snapshot.open_file(&found, path)?);
     let path = path.trim_matches('/').to_owned();
-    Ok(Shown::File(File { path, mode: found.mode, oid: found.id, info, reader }))
+    Ok(Shown::File(Box::new(File { path, mode: found.mode, oid: found.id, info, reader })))
 }

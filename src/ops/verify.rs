@@ -14,6 +14,7 @@ use super::status::describe;
 use super::{Repository, history};
 use crate::store::StoreError;
 use crate::store::catalog::{Catalog, FileRecord, Pack};
+use crate::store::collect::{Folder, leftovers};
 use crate::store::id::{ObjectId, PackId};
 use crate::store::index::{self, PackRow};
 use crate::store::ingest::Identity;
@@ -23,7 +24,6 @@ use crate::store::object::Mode;
 use crate::store::object::{self, Kind};
 use crate::store::pack;
 use crate::store::path::MAX_DEPTH;
-use crate::store::refname::RefName;
 use crate::store::vault::View;
 
 /// Most `path@revision`s that are listed for one finding; the rest are counted.
@@ -50,6 +50,8 @@ pub struct VerifyReport {
     pub findings: Vec<Finding>,
     /// What is out of the ordinary and harmless.
     pub warnings: Vec<String>,
+    /// Files that nothing names: left by writers that died, or retired and not yet removed. `gc` removes them.
+    pub leftovers: Vec<String>,
 }
 
 /// One damaged thing.
@@ -61,10 +63,15 @@ pub struct Finding {
     pub affects: Vec<String>,
     /// How many more it affects.
     pub more: u64,
+    /// Full names of refs whose history it was met in, each commit's first.
+    pub refs: Vec<String>,
 }
 
 impl Finding {
-    fn affect(&mut self, path: String) {
+    fn affect(&mut self, path: String, name: &str) {
+        if !self.refs.iter().any(|known| known == name) {
+            self.refs.push(name.to_owned());
+        }
         if self.affects.len() < MAX_AFFECTED { self.affects.push(path) } else { self.more += 1 }
     }
 }
@@ -92,19 +99,38 @@ struct Check<'a> {
     by_problem: BTreeMap<String, usize>,
     /// Decoded bytes of all packs.
     raw_bytes: u64,
+    /// The ref whose history is being followed.
+    following: String,
 }
 
 impl Repository {
+    /// Checks that everything is there and consistent, without reading content.
+    pub fn quick_verify(&self) -> Result<VerifyReport, OpsError> {
+        self.verify(false, &mut |_| ())
+    }
+
+    /// The same, and hashes every stored byte again.
+    pub fn full_verify(&self) -> Result<VerifyReport, OpsError> {
+        self.verify(true, &mut |_| ())
+    }
+
     /// Checks the vault as it is on disk now. `progress` is told how many more bytes of packs were read.
     pub fn verify(&self, full: bool, progress: &mut dyn FnMut(u64)) -> Result<VerifyReport, OpsError> {
         let view = self.vault().refresh()?;
         let report = VerifyReport { full, ..VerifyReport::default() };
-        let (damaged, seen) = (HashMap::new(), HashSet::new());
-        let mut check =
-            Check { view: &view, report, damaged, seen, by_problem: BTreeMap::new(), raw_bytes: 0 };
+        let mut check = Check {
+            view: &view,
+            report,
+            damaged: HashMap::new(),
+            seen: HashSet::new(),
+            by_problem: BTreeMap::new(),
+            raw_bytes: 0,
+            following: String::new(),
+        };
         check.log(self)?;
         check.packs(progress);
         check.refs(&view);
+        check.leftovers(self)?;
         let mut report = check.report;
         report.ok = report.findings.is_empty();
         Ok(report)
@@ -116,7 +142,7 @@ impl Check<'_> {
         let problem = problem.to_string();
         let findings = &mut self.report.findings;
         *self.by_problem.entry(problem.clone()).or_insert_with(|| {
-            findings.push(Finding { problem, affects: Vec::new(), more: 0 });
+            findings.push(Finding { problem, affects: Vec::new(), more: 0, refs: Vec::new() });
             findings.len() - 1
         })
     }
@@ -176,6 +202,8 @@ impl Check<'_> {
             }
             for row in index.rows::<PackRow>() {
                 match row {
+                    // What is still said of a retired pack does not count.
+                    Ok(row) if catalog.is_retired(row.id) => {}
                     Ok(row) => self.pack(&Pack::of(index, row), progress),
                     Err(error) => drop(self.finding(&error)),
                 }
@@ -224,32 +252,45 @@ impl Check<'_> {
     }
 
     fn refs(&mut self, view: &Arc<View>) {
+        // One walk for all refs: a commit that two of them lead to is looked at once.
+        let mut history = history::History::empty(view);
         for (name, &id) in &view.state.refs {
             self.report.checked_refs.push(name.to_string());
-            let history = match history::History::from(view, &id.to_string()) {
-                Ok(history) => history,
-                Err(error) => {
-                    self.lost(&error, name);
-                    continue;
-                }
-            };
-            for commit in history {
+            self.following = name.to_string();
+            if let Err(error) = history.add(&id.to_string()) {
+                self.lost(&error);
+                continue;
+            }
+            for commit in &mut history {
                 match commit {
-                    Ok((id, commit)) if self.seen.insert(id) => {
+                    Ok((id, commit)) => {
+                        self.seen.insert(id);
                         self.report.commits += 1;
                         self.tree(commit.tree, String::new(), id);
                     }
-                    Ok(_) => {}
-                    Err(error) => self.lost(&error, name),
+                    Err(error) => self.lost(&error),
                 }
             }
         }
     }
 
+    /// Files that nothing names, here and in `tmp/`.
+    fn leftovers(&mut self, repository: &Repository) -> Result<(), OpsError> {
+        let media = repository.vault().media();
+        let unnamed = Folder::read(media)?.unnamed(self.view).unwrap_or_default();
+        let left = unnamed.into_iter().chain(leftovers(media)?);
+        let describe = |(path, len): (String, u64)| {
+            format!("{path}: {len} bytes that nothing names; `hv gc` frees them")
+        };
+        self.report.leftovers = left.map(describe).collect();
+        Ok(())
+    }
+
     /// A commit that cannot be read takes what came before it along.
-    fn lost(&mut self, error: &OpsError, name: &RefName) {
+    fn lost(&mut self, error: &OpsError) {
         let finding = self.finding(error);
-        self.report.findings[finding].affect(format!("{name}: what came before"));
+        let name = &self.following;
+        self.report.findings[finding].affect(format!("{name}: what came before"), name);
     }
 
     fn tree(&mut self, root: ObjectId, path: String, commit: ObjectId) {
@@ -291,7 +332,7 @@ impl Check<'_> {
 
     fn affected(&mut self, problem: &impl ToString, path: &str, commit: ObjectId) {
         let finding = self.finding(problem);
-        self.report.findings[finding].affect(format!("{path}@{}", commit.short()));
+        self.report.findings[finding].affect(format!("{path}@{}", commit.short()), &self.following);
     }
 
     fn file(&mut self, blob: ObjectId, path: &str, commit: ObjectId) {
@@ -308,7 +349,8 @@ impl Check<'_> {
         match checked {
             Ok(findings) => {
                 for finding in findings {
-                    self.report.findings[finding].affect(format!("{path}@{}", commit.short()));
+                    let affected = format!("{path}@{}", commit.short());
+                    self.report.findings[finding].affect(affected, &self.following);
                 }
             }
             Err(error) => self.affected(&error, path, commit),

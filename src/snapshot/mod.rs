@@ -10,6 +10,7 @@ pub mod error;
 pub mod file;
 pub mod graph;
 mod info;
+pub mod last_change;
 pub mod reflog;
 pub mod rename;
 pub mod resolve;
@@ -45,6 +46,16 @@ impl Snapshot {
     /// Resolves `revision` in `view`. `cache` may be shared by any number of snapshots.
     pub fn open(view: Arc<View>, revision: &str, cache: Arc<ChunkCache>) -> Result<Self, SnapshotError> {
         let id = resolve::commit(&view, revision)?;
+        Self::open_at(view, id, revision, cache)
+    }
+
+    /// The commit `id` of `view`, to be called `revision`.
+    pub fn open_at(
+        view: Arc<View>,
+        id: ObjectId,
+        revision: &str,
+        cache: Arc<ChunkCache>,
+    ) -> Result<Self, SnapshotError> {
         let commit = Arc::new(view.catalog.commit(id)?);
         Ok(Self { view, cache, revision: revision.into(), id, commit })
     }
@@ -57,6 +68,11 @@ impl Snapshot {
     /// The commit.
     pub fn commit(&self) -> &Commit {
         &self.commit
+    }
+
+    /// Another commit of the same vault.
+    pub fn commit_of(&self, id: ObjectId) -> Result<Commit, SnapshotError> {
+        Ok(self.view.catalog.commit(id)?)
     }
 
     /// The revision as it was asked for.

@@ -100,7 +100,8 @@ fn identity(entry: &TreeEntry) -> (Mode, ObjectId) {
     (entry.mode, entry.id)
 }
 
-fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {
+/// The path of `name` in a folder.
+pub(super) fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {
     let mut path = Vec::with_capacity(folder.len() + 1 + name.len());
     path.extend_from_slice(folder);
     if !path.is_empty() {

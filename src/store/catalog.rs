@@ -4,7 +4,7 @@
 //! that cannot be opened does not take the others down: only a lookup that finds nothing elsewhere reports it.
 //! Which refs point where is none of its business.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +14,7 @@ use lru::LruCache;
 use super::error::StoreError;
 use super::id::{ChunkHash, IndexId, ObjectId, PackId, Sha256};
 use super::index::{BlockCache, ChunkRow, Extent, FileRow, Index, ObjectRow, PackRow, Stored};
+use super::log::state::State;
 use super::media::{Media, ReadAt};
 use super::object::{self, Commit, Kind, Tag, Tree};
 use super::pack;
@@ -32,6 +33,8 @@ pub struct Catalog {
     broken: Vec<(IndexId, String)>,
     /// Which index answered last: what belongs together was stored together.
     recent: AtomicUsize,
+    /// Packs whose rows do not count.
+    retired: BTreeSet<PackId>,
     packs: Mutex<LruCache<PackId, Arc<dyn ReadAt>>>,
 }
 
@@ -63,17 +66,17 @@ pub struct Pack {
 }
 
 impl Catalog {
-    /// Opens the indexes `ids`, taking those that `previous` has open already.
+    /// Opens the indexes of a state, taking those that `previous` has open already.
     pub fn open(
         media: &Arc<dyn Media>,
-        ids: &[IndexId],
+        state: &State,
         cache: &Arc<BlockCache>,
         previous: Option<&Self>,
     ) -> Self {
-        let mut indexes: Vec<Arc<Index>> = Vec::with_capacity(ids.len());
+        let mut indexes: Vec<Arc<Index>> = Vec::with_capacity(state.indexes.len());
         let mut broken = Vec::new();
         let mut seen = HashSet::new();
-        for &id in ids.iter().filter(|id| seen.insert(**id)) {
+        for &id in state.indexes.iter().filter(|id| seen.insert(**id)) {
             let open = previous.and_then(|catalog| catalog.indexes.iter().find(|index| index.id() == id));
             match open
                 .map_or_else(|| Index::open(&**media, id, cache).map(Arc::new), |index| Ok(Arc::clone(index)))
@@ -83,7 +86,8 @@ impl Catalog {
             }
         }
         let packs = Mutex::new(LruCache::new(OPEN_PACKS));
-        Self { media: Arc::clone(media), indexes, broken, recent: AtomicUsize::new(0), packs }
+        let retired = state.retired_packs.clone();
+        Self { media: Arc::clone(media), indexes, broken, recent: AtomicUsize::new(0), retired, packs }
     }
 
     /// The indexes that could be opened, oldest first.
@@ -94,6 +98,11 @@ impl Catalog {
     /// The indexes that could not, with the reason.
     pub fn broken(&self) -> &[(IndexId, String)] {
         &self.broken
+    }
+
+    /// Whether a pack is retired: what indexes say of it does not count.
+    pub fn is_retired(&self, pack: PackId) -> bool {
+        self.retired.contains(&pack)
     }
 
     /// Asks each index, newest first. A damaged one is an error only when no other has the answer.
@@ -170,18 +179,22 @@ impl Catalog {
     fn try_body(&self, id: ObjectId) -> Result<Option<(Kind, Vec<u8>)>, StoreError> {
         self.ask_recent(|index| {
             let Some(row) = index.object(id)? else { return Ok(None) };
-            let Stored::Body { kind, codec, offset, stored_len, raw_len } = row.stored else {
-                return Ok(Some((Kind::Blob, Vec::new())));
-            };
-            let stored = index.data(offset, u64::from(stored_len))?;
-            let body = (raw_len <= MAX_BODY).then(|| pack::decode(codec, stored, raw_len as usize)).flatten();
-            // Hashed again here, an id can be trusted, and no object can lead back to itself.
-            let body = body.filter(|body| object::id_of(kind, body) == id);
-            let damaged = || {
-                StoreError::damaged(&super::index::path_of(index.id()), format!("object {id} is unreadable"))
-            };
-            Ok(Some((kind, body.ok_or_else(damaged)?)))
+            Ok(Some(Self::body_of_row(index, &row)?.unwrap_or((Kind::Blob, Vec::new()))))
         })
+    }
+
+    /// Kind and body of the object that a row of `index` describes; `None` for a blob, which has none here.
+    pub(super) fn body_of_row(index: &Index, row: &ObjectRow) -> Result<Option<(Kind, Vec<u8>)>, StoreError> {
+        let Stored::Body { kind, codec, offset, stored_len, raw_len } = row.stored else { return Ok(None) };
+        let stored = index.data(offset, u64::from(stored_len))?;
+        let body = (raw_len <= MAX_BODY).then(|| pack::decode(codec, stored, raw_len as usize)).flatten();
+        // Hashed again here, an id can be trusted, and no object can lead back to itself.
+        let body = body.filter(|body| object::id_of(kind, body) == row.id);
+        let damaged = || {
+            let detail = format!("object {} is unreadable", row.id);
+            StoreError::damaged(&super::index::path_of(index.id()), detail)
+        };
+        Ok(Some((kind, body.ok_or_else(damaged)?)))
     }
 
     fn body_of(&self, id: ObjectId, expected: Kind) -> Result<Vec<u8>, StoreError> {
@@ -219,7 +232,9 @@ impl Catalog {
     pub fn try_file(&self, sha256: Sha256) -> Result<Option<FileRecord>, StoreError> {
         self.ask(|index| {
             let Some(row) = index.file(sha256)? else { return Ok(None) };
-            self.record(index, &row).map(Some)
+            let record = self.record(index, &row)?;
+            let is_gone = record.extents.iter().any(|extent| self.is_retired(extent.pack));
+            Ok((!is_gone).then_some(record))
         })
     }
 
@@ -236,13 +251,14 @@ impl Catalog {
 
     /// A stored chunk with this hash in a pack of its own file, if there is one.
     pub fn chunk(&self, hash: ChunkHash) -> Result<Option<(PackRow, ChunkRow)>, StoreError> {
-        let shareable = |found: &(PackRow, ChunkRow)| found.0.id != PackId::HERE;
+        let shareable =
+            |found: &(PackRow, ChunkRow)| found.0.id != PackId::HERE && !self.is_retired(found.0.id);
         self.ask(|index| Ok(index.chunk(hash)?.filter(shareable)))
     }
 
     /// The description of a pack that has a file of its own.
     pub fn pack(&self, id: PackId) -> Result<Option<PackRow>, StoreError> {
-        self.ask(|index| index.pack(id))
+        if self.is_retired(id) { Ok(None) } else { self.ask(|index| index.pack(id)) }
     }
 
     /// The pack an extent of `file` lies in.
@@ -251,7 +267,11 @@ impl Catalog {
             let row = index.pack(extent.pack)?;
             Ok(row.map(|row| Pack { row, index: Arc::clone(index) }))
         };
-        let found = if extent.pack == PackId::HERE { inside(&file.index)? } else { self.ask(inside)? };
+        let found = match extent.pack {
+            PackId::HERE => inside(&file.index)?,
+            retired if self.is_retired(retired) => None,
+            _ => self.ask(inside)?,
+        };
         let described_in = || super::index::path_of(file.index.id());
         let pack = found.ok_or_else(|| {
             StoreError::damaged(
@@ -275,16 +295,20 @@ impl Catalog {
 
     /// The decoded bytes of one chunk of a pack, checked against its hash.
     pub fn read_chunk(&self, pack: &Pack, row: &ChunkRow) -> Result<Vec<u8>, StoreError> {
+        pack::open_chunk(row, self.stored_chunk(pack, row)?, &pack.file())
+    }
+
+    /// The bytes of one chunk as they are stored, unchecked.
+    pub(super) fn stored_chunk(&self, pack: &Pack, row: &ChunkRow) -> Result<Vec<u8>, StoreError> {
         if pack.is_inline() {
-            let stored = pack.index.data(row.stored_start, u64::from(row.stored_len))?;
-            return pack::open_chunk(row, stored, &super::index::path_of(pack.index.id()));
+            return pack.index.data(row.stored_start, u64::from(row.stored_len));
         }
         let path = pack::path_of(pack.row.id);
         let mut stored = vec![0; row.stored_len as usize];
         self.pack_file(pack.row.id)?
             .read_exact_at(&mut stored, row.stored_start)
             .map_err(StoreError::reading(&path))?;
-        pack::open_chunk(row, stored, &path)
+        Ok(stored)
     }
 
     /// The whole content of a small file.

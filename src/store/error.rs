@@ -104,6 +104,11 @@ pub enum StoreError {
     /// Somebody published the same transaction number first; the caller rebuilds on the new state.
     #[error("another writer published transaction {0} first; try again")]
     Overtaken(u64),
+    /// Garbage was collected since the transaction began: what it relies on may be gone.
+    #[error(
+        "transaction {0} collected garbage while this one was being prepared, which may rely on what is gone; nothing was changed, try again"
+    )]
+    Collected(u64),
     /// The record was written and made visible, and the disk did not confirm that it will last.
     #[error(
         "transaction {seq} was written, but the disk did not confirm it: {source}; check with `hv log` before trying again"
@@ -153,6 +158,12 @@ impl StoreError {
             }
             _ => Self::Io { action: "read", file, source },
         }
+    }
+
+    /// Whether the disk is full.
+    pub fn is_out_of_space(&self) -> bool {
+        use io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self, Self::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded))
     }
 
     pub(crate) fn damaged(file: &str, detail: impl Into<String>) -> Self {

@@ -31,6 +31,8 @@ pub struct Lease {
     pub pid: u32,
     /// When it was taken, seconds since 1970 UTC.
     pub since: i64,
+    /// The newest transaction its holder knew of: what was retired up to it, the holder does not look for.
+    pub transaction: u64,
 }
 
 /// A lease while it is held; dropping it gives it up.
@@ -80,20 +82,47 @@ impl Drop for HeldLease {
 
 /// Leases whose holders are alive.
 pub fn live(media: &dyn Media) -> Result<Vec<Lease>, StoreError> {
-    let names = match media.list("leases") {
-        Ok(names) => names,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(StoreError::io("list", "leases")(error)),
-    };
+    Ok(held(media)?.into_iter().filter_map(|(_, lease)| lease).collect())
+}
+
+/// Leases whose holders are alive, by name; `None` for one that cannot be read (it may be just being written).
+pub(super) fn held(media: &dyn Media) -> Result<Vec<(PackId, Option<Lease>)>, StoreError> {
     let mut found = Vec::new();
-    for name in names.iter().filter_map(|name| name.strip_suffix(".lease")?.parse().ok()) {
+    for name in names(media)? {
         let (path, lock_path) = paths(name);
-        let held = matches!(media.lock(&lock_path, LockMode::Exclusive, Wait::No), Ok(None));
-        if let Ok(bytes) = read_file(media, &path)
-            && let Ok((lease, _)) = frame::decode(KIND, &bytes)
-            && held
-        {
-            found.push(lease);
+        if is_held(media, &lock_path) {
+            let lease = read_file(media, &path).ok().and_then(|bytes| frame::decode(KIND, &bytes).ok());
+            found.push((name, lease.map(|(lease, _)| lease)));
+        }
+    }
+    Ok(found)
+}
+
+fn is_held(media: &dyn Media, lock_path: &str) -> bool {
+    // Asking for a lock makes its file, and this may be asked by somebody who writes nothing.
+    media.len(lock_path).is_ok_and(|len| len.is_some())
+        && matches!(media.lock(lock_path, LockMode::Exclusive, Wait::No), Ok(None))
+}
+
+fn names(media: &dyn Media) -> Result<Vec<PackId>, StoreError> {
+    match media.list("leases") {
+        Ok(names) => Ok(names.iter().filter_map(|name| name.strip_suffix(".lease")?.parse().ok()).collect()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(StoreError::io("list", "leases")(error)),
+    }
+}
+
+/// Files of leases whose holders are dead. A lease's file is written under its lock, so one whose lock is free is
+/// nobody's.
+pub(super) fn dead(media: &dyn Media) -> Result<Vec<String>, StoreError> {
+    let mut found = Vec::new();
+    for name in names(media)? {
+        let (path, lock_path) = paths(name);
+        // Asking for a lock makes its file, and this may be asked by somebody who writes nothing.
+        if media.len(&lock_path).is_ok_and(|len| len.is_none()) {
+            found.push(path);
+        } else if matches!(media.lock(&lock_path, LockMode::Exclusive, Wait::No), Ok(Some(_))) {
+            found.extend([path, lock_path]);
         }
     }
     Ok(found)

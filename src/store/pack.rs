@@ -138,13 +138,26 @@ impl SharedPack {
             Compression::Try => encode_chunk(raw),
             Compression::Never => (Codec::Raw, Cow::Borrowed(raw)),
         };
-        self.pending.extend_from_slice(&stored);
-        if self.pending.len() as u64 > INLINE_LIMIT {
-            self.flush(media)?;
-        }
+        self.append(media, &stored)?;
         let raw_len = u32::try_from(raw.len()).expect("a chunk is at most 128 KiB");
         let stored_len = u32::try_from(stored.len()).expect("a stored chunk is never longer than its bytes");
         Ok(self.draft.push(hash, raw_len, stored_len, codec))
+    }
+
+    /// Appends a chunk of another pack as it is stored there; answers as [`SharedPack::push`].
+    pub fn push_stored(
+        &mut self,
+        media: &dyn Media,
+        row: &ChunkRow,
+        stored: &[u8],
+    ) -> Result<u64, StoreError> {
+        self.append(media, stored)?;
+        Ok(self.draft.push(row.hash, row.raw_len, row.stored_len, row.codec))
+    }
+
+    fn append(&mut self, media: &dyn Media, stored: &[u8]) -> Result<(), StoreError> {
+        self.pending.extend_from_slice(stored);
+        if self.pending.len() as u64 > INLINE_LIMIT { self.flush(media) } else { Ok(()) }
     }
 
     fn flush(&mut self, media: &dyn Media) -> Result<(), StoreError> {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::catalog::Catalog;
 use super::error::StoreError;
 use super::frame::{self, Checksum};
-use super::id::{IndexId, ObjectId};
+use super::id::{IndexId, ObjectId, PackId};
 use super::index::{self, Index};
 use super::log::record::{CHECKPOINT, NewPack, RECORD, Record, RefChange};
 use super::log::scan::read_file;
@@ -21,7 +21,7 @@ use super::log::{BUCKET, CHECKPOINT_EVERY, bucket_path, checkpoint_path, record_
 use super::media::{LockMode, Media, Wait};
 use super::pack;
 use super::refname::RefName;
-use super::transaction::Transaction;
+use super::transaction::{Context, Transaction};
 use super::vault::{MARKER, MARKER_KIND, Settings, Vault, View};
 
 /// The folders of a vault.
@@ -84,6 +84,27 @@ fn write(media: &dyn Media, tmp: &str, bytes: &[u8]) -> Result<(), StoreError> {
         .inspect_err(|_| discard(media, tmp))
 }
 
+/// Puts a file into the cache, in the last of `folders`, which are made. Nothing is synced: what is in the cache
+/// carries a checksum, and a crash may take it.
+pub fn put_cached(media: &dyn Media, folders: &[&str], name: &str, bytes: &[u8]) -> io::Result<()> {
+    for folder in ["tmp"].iter().chain(folders) {
+        media.create_dir(folder)?;
+    }
+    // The same bytes have the same name, so that whoever comes after a crash clears it away.
+    let tmp = format!("tmp/cached-{}", &blake3::hash(bytes).to_hex()[..32]);
+    let path = format!("{}/{name}", folders.last().copied().unwrap_or("cache"));
+    let mut sink = media.create(&tmp).inspect_err(|_| discard(media, &tmp))?;
+    let done = sink.write_all(bytes).and_then(|()| media.publish(&tmp, &path));
+    done.inspect_err(|_| discard(media, &tmp))
+}
+
+/// Removes a file of the cache.
+pub fn discard_cached(media: &dyn Media, path: &str) {
+    if path.starts_with("cache/") {
+        discard(media, path);
+    }
+}
+
 /// Whether a file holds exactly these bytes.
 fn holds(media: &dyn Media, path: &str, bytes: &[u8]) -> Result<bool, StoreError> {
     let file = media.open(path).map_err(StoreError::reading(path))?;
@@ -107,6 +128,56 @@ pub(super) fn discard(media: &dyn Media, path: &str) {
     }
 }
 
+/// What a collection says is live no longer.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Retired {
+    /// Indexes, whose live part the new one says.
+    pub(super) indexes: Vec<IndexId>,
+    /// Packs, whose live chunks were moved.
+    pub(super) packs: Vec<PackId>,
+}
+
+impl Retired {
+    /// The record that says so.
+    pub(super) fn into_record(self, plain: Record) -> Record {
+        Record { retired_indexes: self.indexes, retired_packs: self.packs, collects: true, ..plain }
+    }
+}
+
+/// A record on top of `state` that changes nothing but the content there is.
+pub(super) fn plain_record(
+    context: &Context,
+    state: &State,
+    packs: Vec<NewPack>,
+    index: Option<IndexId>,
+) -> Record {
+    Record {
+        seq: state.next,
+        previous: state.tip,
+        time: context.time.seconds,
+        offset: context.time.offset_minutes,
+        actor: context.actor.clone(),
+        command: context.command.clone(),
+        refs: Vec::new(),
+        default_branch: None,
+        packs,
+        index,
+        retired_indexes: Vec::new(),
+        retired_packs: Vec::new(),
+        collects: false,
+    }
+}
+
+/// Removes a file that no state names any longer, or never did; answers how many bytes that freed.
+pub(super) fn remove(media: &dyn Media, path: &str) -> Result<u64, StoreError> {
+    let len = media.len(path).map_err(StoreError::io("look at", path))?;
+    match media.remove(path) {
+        Ok(()) => Ok(len.unwrap_or(0)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(StoreError::io("remove", path)(error)),
+    }
+}
+
 impl Transaction<'_> {
     /// Waits for other writers, then answers the newest state. From here to [`Transaction::publish`] nobody
     /// else publishes, so what is built on this state will fit.
@@ -118,6 +189,10 @@ impl Transaction<'_> {
             self.lock = lock.map_err(StoreError::io("lock", PUBLISH_LOCK))?;
         }
         self.base = self.vault.refresh()?;
+        if self.base.state.collected > self.begun {
+            // Only where locks don't work: what was found in the vault may be gone.
+            return Err(StoreError::Collected(self.base.state.collected));
+        }
         Ok(Arc::clone(&self.base))
     }
 
@@ -147,34 +222,60 @@ impl Transaction<'_> {
     /// [`StoreError::RefMoved`] when a ref is not where `change` says it is; [`StoreError::Overtaken`] when
     /// another writer published first (only where locks don't work): lock, rebuild, publish again.
     pub fn publish(&mut self, change: Change) -> Result<Published, StoreError> {
+        let base = self.prepare()?;
+        check_refs(&base.state, &change)?;
+        let (index, retired_indexes) = self.write_index(&base)?;
+        let Change { refs, default_branch } = change;
+        let record = Record { refs, default_branch, retired_indexes, ..self.record(&base, index) };
+        self.publish_record(&base, &record, index)
+    }
+
+    /// Publishes that what `retired` names is live no longer; this transaction holds all that is still needed of
+    /// it. Only after that may [`remove`] take files away.
+    ///
+    /// # Errors
+    /// [`StoreError::Overtaken`] when the newest state is not the one `on` that was looked at.
+    pub(super) fn publish_collection(
+        &mut self,
+        on: &View,
+        retired: Retired,
+    ) -> Result<Published, StoreError> {
+        let base = self.prepare()?;
+        if base.state.tip != on.state.tip {
+            return Err(StoreError::Overtaken(base.state.next));
+        }
+        let index = if self.builder.is_empty() { None } else { Some(self.put_index(&self.builder.build())?) };
+        let record = retired.into_record(self.record(&base, index));
+        self.publish_record(&base, &record, index)
+    }
+
+    /// Puts everything but index and record in place; answers the state to build on.
+    fn prepare(&mut self) -> Result<Arc<View>, StoreError> {
         if self.lock.is_none() {
             self.lock()?;
         }
         self.close_packs()?;
         self.make_packs_durable()?;
-        let base = Arc::clone(&self.base);
-        check_refs(&base.state, &change)?;
-        let media = &*self.vault.media;
-        let stored = self.packs.iter().map(|pack| pack.len).sum::<u64>();
-        let (index, retired_indexes) = self.write_index(&base)?;
+        Ok(Arc::clone(&self.base))
+    }
+
+    /// The record of this transaction, before what makes each kind different.
+    fn record(&self, base: &View, index: Option<(IndexId, u64)>) -> Record {
+        plain_record(&self.context, &base.state, self.packs.clone(), index.map(|(id, _)| id))
+    }
+
+    fn publish_record(
+        &mut self,
+        base: &View,
+        record: &Record,
+        index: Option<(IndexId, u64)>,
+    ) -> Result<Published, StoreError> {
         if index.is_some() || !self.packs.is_empty() {
-            sync_dir(media, "packs")?;
+            sync_dir(&*self.vault.media, "packs")?;
         }
-        let record = Record {
-            seq: base.state.next,
-            previous: base.state.tip,
-            time: self.context.time.seconds,
-            offset: self.context.time.offset_minutes,
-            actor: self.context.actor.clone(),
-            command: self.context.command.clone(),
-            refs: change.refs,
-            default_branch: change.default_branch,
-            packs: self.packs.clone(),
-            index: index.map(|(id, _)| id),
-            retired_indexes,
-        };
-        let checksum = self.write_record(&record)?;
-        let view = self.fold(&base, &record, checksum);
+        let stored = self.packs.iter().map(|pack| pack.len).sum::<u64>();
+        let checksum = self.write_record(record)?;
+        let view = self.fold(base, record, checksum);
         self.lock = None;
         Ok(Published { seq: record.seq, view, stored_bytes: stored + index.map_or(0, |(_, new)| new) })
     }
@@ -187,24 +288,30 @@ impl Transaction<'_> {
         }
         let own = self.builder.estimated_len();
         let (peers, retired) = peers(base.catalog.indexes(), own);
-        let (id, bytes) = if peers.is_empty() {
+        let built = if peers.is_empty() {
             self.builder.build()
         } else {
             let mut merged = self.builder.clone();
+            let is_gone = |pack| base.catalog.is_retired(pack);
             // Newest first: where two say something of one content, the later knows better.
-            peers.iter().rev().try_for_each(|index| merged.absorb(index))?;
+            peers.iter().rev().try_for_each(|index| merged.absorb(index, &is_gone))?;
             merged.build()
         };
-        let path = index::path_of(id);
-        match put(&*self.vault.media, &self.next_tmp(), &path, &bytes) {
+        Ok((Some(self.put_index(&built)?), retired))
+    }
+
+    /// Puts an index in place; answers its name and length.
+    fn put_index(&mut self, (id, bytes): &(IndexId, Vec<u8>)) -> Result<(IndexId, u64), StoreError> {
+        let path = index::path_of(*id);
+        match put(&*self.vault.media, &self.next_tmp(), &path, bytes) {
             Ok(()) => self.published.push(path),
             // An index is named by its content, and an interrupted transaction that said the same left it.
             Err(StoreError::Io { source, .. })
                 if source.kind() == io::ErrorKind::AlreadyExists
-                    && holds(&*self.vault.media, &path, &bytes)? => {}
+                    && holds(&*self.vault.media, &path, bytes)? => {}
             Err(error) => return Err(error),
         }
-        Ok((Some((id, bytes.len() as u64)), retired))
+        Ok((*id, bytes.len() as u64))
     }
 
     fn write_record(&mut self, record: &Record) -> Result<Checksum, StoreError> {
@@ -238,8 +345,8 @@ impl Transaction<'_> {
     fn fold(&self, base: &View, record: &Record, checksum: Checksum) -> Arc<View> {
         let mut state = base.state.clone();
         state.fold(record, checksum);
-        let catalog = self.vault.open_catalog(&state.indexes, &base.catalog);
-        let view = self.vault.install(View { state, catalog, warnings: base.warnings.clone() });
+        let catalog = self.vault.open_catalog(&state, &base.catalog);
+        let view = self.vault.install(Arc::new(View { state, catalog, warnings: base.warnings.clone() }));
         if record.seq.is_multiple_of(CHECKPOINT_EVERY)
             && let Err(error) = write_checkpoint(self.vault, &view.state)
         {
@@ -319,7 +426,7 @@ impl Vault {
         view.state.tip.map_or(Ok(()), |tip| sync_dir(&*self.media, &bucket_path(tip.seq)))
     }
 
-    pub(super) fn open_catalog(&self, ids: &[IndexId], previous: &Catalog) -> Catalog {
-        Catalog::open(&self.media, ids, self.block_cache(), Some(previous))
+    pub(super) fn open_catalog(&self, state: &State, previous: &Catalog) -> Catalog {
+        Catalog::open(&self.media, state, self.block_cache(), Some(previous))
     }
 }

@@ -4,6 +4,7 @@
 //! lives. So what a killed commit left in `tmp/` (it can be a whole model) is gone with the next one, and nobody
 //! has to guess how old is old enough. Knows names, not what is written.
 
+use std::io;
 use std::sync::Arc;
 
 use super::error::StoreError;
@@ -60,6 +61,24 @@ impl Drop for Scratch {
         self.lock = None;
         discard(&*self.media, &lock_path(self.writer));
     }
+}
+
+/// Files in `tmp/` that no living writer has. Only to be asked while no transaction is going on: a writer that is
+/// about to take its lock would not be seen.
+pub(super) fn left(media: &dyn Media) -> Result<Vec<String>, StoreError> {
+    let names = |folder| match media.list(folder) {
+        Ok(names) => Ok(names),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(StoreError::io("list", folder)(error)),
+    };
+    let mut living = Vec::new();
+    for writer in names("locks")?.iter().filter_map(|name| name.strip_prefix(PREFIX)?.parse().ok()) {
+        if matches!(media.lock(&lock_path(writer), LockMode::Exclusive, Wait::No), Ok(None)) {
+            living.push(tmp_prefix(writer));
+        }
+    }
+    let is_left = |name: &String| !living.iter().any(|prefix| name.starts_with(prefix));
+    Ok(names("tmp")?.into_iter().filter(is_left).map(|name| format!("tmp/{name}")).collect())
 }
 
 /// Removes what dead writers left. Whatever goes wrong with that is no reason not to write.

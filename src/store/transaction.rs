@@ -11,9 +11,9 @@ use super::catalog::MAX_BODY;
 use super::error::StoreError;
 use super::id::{ChunkHash, ObjectId, PackId, Sha256};
 use super::index::write::Added;
-use super::index::{Codec, IndexBuilder};
+use super::index::{ChunkRow, Codec, IndexBuilder};
 use super::log::record::NewPack;
-use super::media::Lock;
+use super::media::{Lock, LockMode, Wait};
 use super::object::Timestamp;
 use super::object::{self, Kind};
 use super::pack::{self, Filled, PackFile, SharedPack};
@@ -56,14 +56,40 @@ pub struct Transaction<'v> {
     sound: HashMap<PackId, bool>,
     names: u64,
     scratch: Scratch,
+    /// Number of the newest transaction when it began.
+    pub(super) begun: u64,
+    /// Keeps garbage collection away; given back last.
+    _uncollected: Option<Box<dyn Lock>>,
 }
 
+/// The lock that keeps what transactions rely on from being collected: they share it, a collection holds it alone.
+pub(super) const COLLECT_LOCK: &str = "locks/gc";
+
 impl Vault {
-    /// Starts a transaction on the newest state.
+    /// Starts a transaction on the newest state. Waits while garbage is being collected.
     pub fn begin(&self, context: Context) -> Result<Transaction<'_>, StoreError> {
         let scratch = Scratch::new(&self.media, PackId::from_bytes(context.nonce))?;
+        let shared = self.media.lock(COLLECT_LOCK, LockMode::Shared, Wait::Forever);
+        let shared = shared.map_err(StoreError::io("lock", COLLECT_LOCK))?;
+        self.begin_with(context, scratch, shared)
+    }
+
+    /// Starts the transaction of a collection, whose lock the caller holds.
+    pub(super) fn begin_collection(&self, context: Context) -> Result<Transaction<'_>, StoreError> {
+        let scratch = Scratch::new(&self.media, PackId::from_bytes(context.nonce))?;
+        self.begin_with(context, scratch, None)
+    }
+
+    fn begin_with(
+        &self,
+        context: Context,
+        scratch: Scratch,
+        uncollected: Option<Box<dyn Lock>>,
+    ) -> Result<Transaction<'_>, StoreError> {
         let base = self.refresh()?;
         Ok(Transaction {
+            begun: base.state.tip.map_or(0, |tip| tip.seq),
+            _uncollected: uncollected,
             vault: self,
             context,
             base,
@@ -112,6 +138,13 @@ impl Transaction<'_> {
             None => SharedPack::new(self.next_pack(), self.next_tmp()),
         };
         Ok(self.shared.insert(shared))
+    }
+
+    /// Appends a chunk, as stored elsewhere and checked, to the shared pack; answers where it is now.
+    pub(super) fn push_stored(&mut self, row: &ChunkRow, stored: &[u8]) -> Result<(PackId, u64), StoreError> {
+        let media = &*self.vault.media;
+        let shared = self.shared_pack()?;
+        Ok((shared.id(), shared.push_stored(media, row, stored)?))
     }
 
     /// Ends the shared pack, if there is one.

@@ -84,8 +84,8 @@ impl Vault {
     pub fn open(media: Arc<dyn Media>) -> Result<Self, StoreError> {
         let settings = read_marker(&*media)?;
         let cache = Arc::new(BlockCache::new(BLOCK_CACHE));
-        let view = RwLock::new(Arc::new(first_view(&media, &cache)?));
-        Ok(Self { media, settings, cache, view })
+        let view = settled(&*media, || first_view(&media, &cache).map(Arc::new))?;
+        Ok(Self { media, settings, cache, view: RwLock::new(view) })
     }
 
     /// What was fixed when the vault was made.
@@ -109,10 +109,15 @@ impl Vault {
 
     /// Reads what was published since, and answers the newest state.
     pub fn refresh(&self) -> Result<Arc<View>, StoreError> {
+        let view = settled(&*self.media, || self.newest())?;
+        Ok(self.install(view))
+    }
+
+    fn newest(&self) -> Result<Arc<View>, StoreError> {
         let current = self.view();
         let Ok(tail) = scan::tail(&*self.media, current.state.tip) else {
             // What we saw may have been passed over since, by a writer who could not see all of it.
-            return Ok(self.install(first_view(&self.media, &self.cache)?));
+            return first_view(&self.media, &self.cache).map(Arc::new);
         };
         if tail.records.is_empty() && tail.next == current.state.next {
             return Ok(current);
@@ -122,18 +127,37 @@ impl Vault {
         state.next = tail.next;
         let mut warnings = current.warnings.clone();
         warnings.extend(tail.warnings.into_iter().filter(|new| !current.warnings.contains(new)));
-        let catalog = Catalog::open(&self.media, &state.indexes, &self.cache, Some(&current.catalog));
-        Ok(self.install(View { state, catalog, warnings }))
+        let catalog = Catalog::open(&self.media, &state, &self.cache, Some(&current.catalog));
+        Ok(Arc::new(View { state, catalog, warnings }))
     }
 
-    pub(super) fn install(&self, view: View) -> Arc<View> {
-        let view = Arc::new(view);
+    pub(super) fn install(&self, view: Arc<View>) -> Arc<View> {
         let mut slot = self.view.write().unwrap_or_else(PoisonError::into_inner);
         if slot.state.next <= view.state.next {
             *slot = Arc::clone(&view);
         }
         view
     }
+}
+
+/// Most often that the log is read again because somebody collected garbage meanwhile.
+const READINGS: usize = 16;
+
+/// Reads a state until nothing is missing of it, or nothing was published while it was read. A file that is missing
+/// may have been retired by a later record and removed after that: then the log has grown, and says so.
+fn settled(
+    media: &dyn Media,
+    read: impl Fn() -> Result<Arc<View>, StoreError>,
+) -> Result<Arc<View>, StoreError> {
+    let mut view = read()?;
+    for _ in 1..READINGS {
+        let is_whole = view.catalog.broken().is_empty() && view.warnings.is_empty();
+        if is_whole || !scan::has_grown(media, view.state.next) {
+            break;
+        }
+        view = read()?;
+    }
+    Ok(view)
 }
 
 fn first_view(media: &Arc<dyn Media>, cache: &Arc<BlockCache>) -> Result<View, StoreError> {
@@ -150,7 +174,7 @@ fn first_view(media: &Arc<dyn Media>, cache: &Arc<BlockCache>) -> Result<View, S
     tail.records.iter().for_each(|(record, checksum)| state.fold(record, *checksum));
     state.next = tail.next;
     warnings.extend(tail.warnings);
-    let catalog = Catalog::open(media, &state.indexes, cache, None);
+    let catalog = Catalog::open(media, &state, cache, None);
     Ok(View { state, catalog, warnings })
 }
 

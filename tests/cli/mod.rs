@@ -16,7 +16,10 @@ use tempfile::TempDir;
 mod cat;
 mod commit;
 mod diff;
+#[cfg(unix)]
+mod download;
 mod exits;
+mod gc;
 #[cfg(unix)]
 mod git;
 mod identity;

@@ -19,6 +19,7 @@ use hubvault::store::media::memory::MemoryMedia;
 use hubvault::{Repository, SnapshotError};
 
 mod checkpoint;
+mod collect;
 mod faults;
 mod kill;
 mod mutations;

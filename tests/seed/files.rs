@@ -1,11 +1,16 @@
 //! Files in and out: reading, downloads and detached views, uploads and patterns.
 
 use std::fs;
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::{Cursor, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use hubvault::Repository;
+use hubvault::ops::source::SharedReader;
+use hubvault::ops::upload::FolderUpload;
+use hubvault::ops::{AddSource, CommitOptions, OpsError};
 
+use super::{Bench, add, path};
 use crate::cli::{Desk, entries};
 use crate::hostile::noise;
 
@@ -263,6 +268,7 @@ fn s50_a_snapshot_is_exactly_the_revision() {
     desk.write("out/gone/mine too", "mine");
     let kept = mtime(&desk.path("out/keep.txt"));
     desk.on(["rm", "gone", "turns", "folder", "-m", "x"]).ok();
+    fs::remove_dir_all(desk.path("in")).unwrap();
     desk.commit_file("turns/into", "a folder");
     desk.commit_file("folder", "a file");
     let report = desk.on(["snapshot", "--local-dir", "out", "--json"]).json();
@@ -323,4 +329,191 @@ fn s51_what_is_remembered_wrongly_is_said_and_made_anew() {
             assert!(desk.on(args).ok().err.is_empty());
         }
     }
+}
+
+/// Writes files below `in` and uploads that folder with these arguments; answers the report.
+#[track_caller]
+fn upload(desk: &Desk, args: &[&str]) -> serde_json::Value {
+    desk.on([&["upload", "in", "--json"], args].concat()).json()
+}
+
+/// Paths of the files below a folder, in it.
+fn below(desk: &Desk, folder: &str) -> Vec<String> {
+    let prefix = format!("{folder}/");
+    desk.files("HEAD").iter().filter_map(|path| path.strip_prefix(&prefix).map(str::to_owned)).collect()
+}
+
+#[test]
+fn s07_bytes_a_path_and_a_reader_give_the_same_content() {
+    let bench = Bench::new();
+    for content in [b"small".to_vec(), Vec::new(), noise(1, 2_000_000)] {
+        fs::write(bench.path("local"), &content).unwrap();
+        let reader = Arc::new(Mutex::new(Cursor::new(content.clone())));
+        reader.lock().unwrap().set_position(3);
+        let sources = [
+            ("bytes", AddSource::Bytes(content.clone())),
+            ("path", AddSource::Local(bench.path("local"))),
+            ("reader", AddSource::Reader(SharedReader::share(&reader))),
+        ];
+        for (name, source) in sources {
+            let done = bench.repository.upload_file(
+                source,
+                &path(name),
+                &CommitOptions::default(),
+                &bench.actor(),
+                &mut |_| (),
+            );
+            let done = done.unwrap();
+            assert_eq!(done.commit.commit_message, format!("Upload {name} with hubvault"));
+            let urls = [done.commit_url.unwrap(), done.url.unwrap()];
+            assert!(
+                urls[0].starts_with("file:///") && urls[0].ends_with(&format!("#commit={}", done.commit.oid))
+            );
+            assert!(urls[1].ends_with(&format!("#blob=main:{name}")), "{urls:?}");
+        }
+        assert_eq!(reader.lock().unwrap().position(), 3);
+        let snapshot = bench.repository.snapshot(None).unwrap();
+        let ids = ["bytes", "path", "reader"].map(|name| snapshot.entry(name).unwrap().id);
+        assert!(ids[0] == ids[1] && ids[1] == ids[2]);
+        assert!(bench.repository.read_bytes("reader", None).unwrap() == content);
+        let all = [add("bytes", "next"), add("path", "next"), add("reader", "next")];
+        bench.commit(&all);
+    }
+}
+
+#[test]
+fn s14_files_and_folders_are_copied_from_another_revision_as_they_were() {
+    let desk = Desk::new();
+    desk.commit_file("d/f", "old");
+    let old = desk.commit_file("d/sub/g", "g");
+    desk.commit_file("d/f", "new");
+    desk.on(["rm", "d/sub", "-m", "x"]).ok();
+    desk.commit([
+        "--copy",
+        &format!("{old}:d=restored"),
+        "--copy",
+        "d/f=here",
+        "--copy",
+        &format!("{old}:d/f=d/f"),
+    ]);
+    assert_eq!(desk.files("HEAD"), ["d/f", "here", "restored/f", "restored/sub/g"]);
+    assert_eq!((desk.content(":d/f"), desk.content(":here")), (b"old".to_vec(), b"new".to_vec()));
+    let id = |target: &str| desk.on(["rev-parse", target]).text();
+    assert_eq!(id("HEAD:restored"), id(&format!("{old}:d")));
+    desk.refused(["--copy", "nowhere:d=x"], 3, &["nowhere"]);
+    desk.refused(["--copy", &format!("{old}:absent=x")], 3, &["absent"]);
+    desk.on(["rm", "d", "-m", "x"]).ok();
+    assert_eq!(desk.files("HEAD"), ["here", "restored/f", "restored/sub/g"]);
+}
+
+#[test]
+fn s43_a_folder_keeps_its_layout_and_patterns_choose() {
+    let desk = Desk::new();
+    for name in
+        ["a.txt", "b.bin", "data/c.txt", "data/x/d.bin", ".git/config", "data/.git/HEAD", ".gitignore"]
+    {
+        desk.write(&format!("in/{name}"), name);
+    }
+    for name in [".cache/huggingface/x", ".cache/hubvault/manifest", ".cache/other"] {
+        desk.write(&format!("in/{name}"), name);
+    }
+    let all = [".cache/other", ".gitignore", "a.txt", "b.bin", "data/c.txt", "data/x/d.bin"];
+    let report = upload(&desk, &[]);
+    assert_eq!(report["commit_message"], "Upload folder using hubvault");
+    assert!(report["url"].as_str().unwrap().ends_with("#tree=main:"), "{report}");
+    assert_eq!(report["skipped"].as_array().unwrap().len(), 4, "{report}");
+    assert_eq!(desk.files("HEAD"), all);
+    upload(&desk, &["some/where", "--include", "*.txt", "--include", "data/", "--exclude", "*.bin"]);
+    assert_eq!(below(&desk, "some/where"), ["a.txt", "data/c.txt"]);
+    desk.on(["upload", "in", "--include", "*.none"]).fails(4, &["no file", "in"]);
+    desk.on(["upload", "in/a.txt", "--include", "*"]).fails(2, &["not a folder"]);
+    desk.on(["upload", "in/a.txt"]).ok();
+    desk.on(["upload", "in/a.txt", "under/another.name"]).ok();
+    assert_eq!(desk.content(":under/another.name"), b"a.txt");
+    let before = desk.head();
+    assert_eq!(upload(&desk, &[])["committed"], false);
+    assert_eq!(desk.head(), before);
+    assert_eq!(upload(&desk, &["--allow-empty"])["committed"], true);
+}
+
+#[test]
+fn s44_what_delete_patterns_match_goes_unless_it_is_uploaded_again() {
+    let desk = Desk::new();
+    for name in ["t/old.bin", "t/keep.bin", "t/x/deep.bin", "t/note.txt", "other.bin"] {
+        desk.commit_file(name, "1");
+    }
+    desk.commit_file("t/.gitattributes", "*.x filter=lfs\n");
+    fs::remove_dir_all(desk.path("in")).unwrap();
+    desk.write("in/keep.bin", "1");
+    desk.write("in/new.bin", "2");
+    let commits = desk.on(["log", "--oneline"]).text().lines().count();
+    upload(&desk, &["t", "--delete", "*.bin", "--delete", ".git*"]);
+    assert_eq!(
+        desk.files("HEAD"),
+        ["other.bin", "t/.gitattributes", "t/keep.bin", "t/new.bin", "t/note.txt"]
+    );
+    assert_eq!(desk.on(["log", "--oneline"]).text().lines().count(), commits + 1);
+    upload(&desk, &["t", "--include", "none", "--delete", "note.txt"]);
+    assert_eq!(desk.files("HEAD"), ["other.bin", "t/.gitattributes", "t/keep.bin", "t/new.bin"]);
+    upload(&desk, &["fresh", "--delete", "*"]);
+    assert_eq!(below(&desk, "fresh"), ["keep.bin", "new.bin"]);
+}
+
+#[test]
+fn s45_a_large_folder_is_one_commit() {
+    let bench = Bench::new();
+    for n in 0..300 {
+        fs::create_dir_all(bench.path(&format!("in/{}", n % 7))).unwrap();
+        fs::write(bench.path(&format!("in/{}/{n}", n % 7)), n.to_string()).unwrap();
+    }
+    let head = bench.head();
+    let upload = FolderUpload { folder: bench.path("in"), ..FolderUpload::default() };
+    let done =
+        bench.repository.upload_large_folder(&upload, &CommitOptions::default(), &bench.actor(), &mut |_| ());
+    let done = done.unwrap();
+    assert_eq!(done.commit.commit_message, "Upload large folder using hubvault");
+    assert_eq!((done.commit.files, bench.repository.rev_parse("HEAD~1").unwrap().to_string()), (300, head));
+    assert_eq!(bench.repository.read_bytes("3/199", None).unwrap(), b"199");
+}
+
+#[test]
+fn s46_a_folder_that_is_missing_or_none_is_a_wrong_argument() {
+    let bench = Bench::new();
+    fs::write(bench.path("file"), "1").unwrap();
+    let try_folder = |folder: &str| {
+        let upload = FolderUpload { folder: bench.path(folder), ..FolderUpload::default() };
+        let options = CommitOptions::default();
+        bench.repository.upload_folder(&upload, &options, &bench.actor(), &mut |_| ()).unwrap_err()
+    };
+    for folder in ["absent", "file"] {
+        assert_eq!(try_folder(folder).python_class(), "ValueError");
+    }
+    fs::create_dir(bench.path("empty")).unwrap();
+    assert_eq!(try_folder("empty").python_class(), "ConflictError");
+    let source = AddSource::Local(bench.path("empty"));
+    let options = CommitOptions::default();
+    let error = bench.repository.upload_file(source, &path("x"), &options, &bench.actor(), &mut |_| ());
+    assert_eq!(error.unwrap_err().python_class(), "ValueError");
+}
+
+#[test]
+fn deleting_a_file_or_a_folder_takes_it_at_its_word() {
+    let bench = Bench::new();
+    bench.commit(&[add("f", "1"), add("d/g", "2"), add("d/h", "3")]);
+    let options = CommitOptions::default();
+    let code = |error: OpsError| error.code();
+    let delete_file = |name: &str| bench.repository.delete_file(&path(name), &options, &bench.actor());
+    let delete_folder = |name: &str| bench.repository.delete_folder(&path(name), &options, &bench.actor());
+    for name in ["d", "absent", "f/x"] {
+        assert_eq!(delete_file(name).map_err(code).unwrap_err(), "entry-not-found");
+    }
+    for name in ["f", "absent", "d/g"] {
+        assert_eq!(delete_folder(name).map_err(code).unwrap_err(), "entry-not-found");
+    }
+    let done = delete_file("f").unwrap();
+    assert_eq!(done.commit.commit_message, "Delete f with hubvault");
+    assert_eq!(done.url, done.commit_url);
+    assert_eq!(delete_folder("d").unwrap().commit.commit_message, "Delete folder d with hubvault");
+    let snapshot = bench.repository.snapshot(None).unwrap();
+    assert!(snapshot.list(snapshot.root().id).unwrap().is_empty());
 }

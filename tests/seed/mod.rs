@@ -16,6 +16,7 @@ use tempfile::TempDir;
 mod core;
 mod files;
 mod look;
+mod maintenance;
 mod places;
 mod time;
 

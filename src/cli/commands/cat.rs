@@ -8,6 +8,7 @@ use clap::Args;
 use super::open;
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
+use crate::cli::identity;
 use crate::snapshot::resolve::split_path;
 
 /// Write a file's content to standard output
@@ -39,8 +40,11 @@ pub(super) fn run(cli: &Cli, args: &CatArgs) -> Result<(), Failure> {
         Failure::usage(format!("`{}` is not REV:PATH; for the default branch write :{0}", args.target))
     })?;
     let repository = open(cli)?;
-    let file =
-        repository.snapshot(Some(revision).filter(|revision| !revision.is_empty()))?.open_path(path)?;
+    let revision = Some(revision).filter(|revision| !revision.is_empty());
+    let purpose = format!("cat {path}");
+    let (snapshot, _lease) =
+        repository.leased_snapshot(revision, &identity::reader()?, &purpose, std::process::id())?;
+    let file = snapshot.open_path(path)?;
     let mut out = std::io::stdout().lock();
     let mut buffer = vec![0; BUFFER];
     let Range { start: mut at, end } = args.range.clone().unwrap_or(0..u64::MAX);

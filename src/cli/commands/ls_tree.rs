@@ -5,6 +5,7 @@ use std::io::Write;
 use clap::Args;
 
 use super::open;
+use crate::Repository;
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
 use crate::cli::output::{self, JsonArray, stdout};
@@ -14,6 +15,7 @@ use crate::snapshot::{Mode, Snapshot, SnapshotError, TreeEntry};
 
 /// List what a folder of a revision holds
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each flag")]
 pub(in crate::cli) struct LsTreeArgs {
     /// Revision to list [default: the default branch]
     revision: Option<String>,
@@ -28,20 +30,28 @@ pub(in crate::cli) struct LsTreeArgs {
     /// Show sizes in bytes
     #[arg(short)]
     long: bool,
+    /// Show the commit that last changed each entry, for a folder anything below it
+    #[arg(long)]
+    last_commit: bool,
 }
 
 pub(super) fn run(cli: &Cli, args: &LsTreeArgs) -> Result<(), Failure> {
     let repository = open(cli)?;
     let snapshot = repository.snapshot(args.revision.as_deref())?;
     let path = args.path.as_deref().unwrap_or_default();
-    if !cli.json && !args.long {
+    if !cli.json && !args.long && !args.last_commit {
         return names(&snapshot, path, args);
     }
     let wanted = |item: &Result<RepoEntry, SnapshotError>| {
         let left_out = args.recursive && !args.trees;
         !(left_out && matches!(item, Ok(RepoEntry::Folder(_))))
     };
-    let entries = entries(&snapshot, path, args.recursive)?.filter(wanted);
+    let entries = if args.last_commit {
+        expanded(&repository, &snapshot, path, args.recursive)?
+    } else {
+        entries(&snapshot, path, args.recursive)?
+    };
+    let entries = entries.filter(wanted);
     if cli.json {
         let mut array = JsonArray::new(stdout());
         for item in entries {
@@ -51,13 +61,24 @@ pub(super) fn run(cli: &Cli, args: &LsTreeArgs) -> Result<(), Failure> {
     }
     let mut out = stdout();
     for item in entries {
-        let item = item?;
-        let size = item.size().map_or_else(|| "-".to_owned(), |size| size.to_string());
-        let kind = if matches!(item, RepoEntry::Folder(_)) { "tree" } else { "blob" };
-        let path = output::path(item.path());
-        writeln!(out, "{} {kind} {} {size:>7}\t{path}", item.mode(), item.oid())?;
+        line(&mut out, &item?, args)?;
     }
     Ok(out.flush()?)
+}
+
+/// An entry with what was asked for besides what Git shows.
+fn line(out: &mut impl Write, item: &RepoEntry, args: &LsTreeArgs) -> Result<(), Failure> {
+    let size = if args.long {
+        format!(" {:>7}", item.size().map_or_else(|| "-".to_owned(), |size| size.to_string()))
+    } else {
+        String::new()
+    };
+    let last = item.last_commit().map_or_else(String::new, |last| {
+        format!("\t{} {} {}", last.oid.short(), last.date, output::printable(&last.title))
+    });
+    let kind = if matches!(item, RepoEntry::Folder(_)) { "tree" } else { "blob" };
+    let path = output::path(item.path());
+    Ok(writeln!(out, "{} {kind} {}{size}\t{path}{last}", item.mode(), item.oid())?)
 }
 
 /// The listing without sizes, which the trees alone answer.
@@ -83,12 +104,26 @@ fn name(out: &mut impl Write, path: &str, entry: &TreeEntry) -> Result<(), Failu
     Ok(writeln!(out, "{:0>6} {kind} {}\t{}", entry.mode.octal(), entry.id, output::path(path))?)
 }
 
-/// What is in a folder; a file's own path gives that file, as Git does.
-pub(super) fn entries(
+pub(super) type Entries = Box<dyn Iterator<Item = Result<RepoEntry, SnapshotError>>>;
+
+/// What is in a folder, with last commits, which are known all at once.
+fn expanded(
+    repository: &Repository,
     snapshot: &Snapshot,
     path: &str,
     recursive: bool,
-) -> Result<Box<dyn Iterator<Item = Result<RepoEntry, SnapshotError>>>, SnapshotError> {
+) -> Result<Entries, Failure> {
+    let revision = snapshot.id().to_string();
+    let found = if snapshot.entry(path)?.mode == Mode::Directory {
+        repository.list_repo_tree_expanded(Some(path), recursive, Some(&revision))?
+    } else {
+        repository.get_paths_info_expanded([path.trim_matches('/')], Some(&revision))?
+    };
+    Ok(Box::new(found.into_iter().map(Ok)))
+}
+
+/// What is in a folder; a file's own path gives that file, as Git does.
+pub(super) fn entries(snapshot: &Snapshot, path: &str, recursive: bool) -> Result<Entries, SnapshotError> {
     let top = snapshot.entry(path)?;
     if top.mode == Mode::Directory {
         return Ok(Box::new(list_repo_tree(snapshot, path, recursive)?));

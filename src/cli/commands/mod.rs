@@ -5,6 +5,8 @@ pub(super) mod cat;
 pub(super) mod commit;
 pub(super) mod diff;
 pub(super) mod download;
+pub(super) mod du;
+pub(super) mod gc;
 pub(super) mod init;
 pub(super) mod log;
 pub(super) mod ls;
@@ -15,12 +17,15 @@ pub(super) mod op;
 pub(super) mod reflog;
 pub(super) mod reset;
 pub(super) mod rev_parse;
+pub(super) mod rm;
 pub(super) mod show;
 pub(super) mod snapshot;
+pub(super) mod squash;
 pub(super) mod status;
 pub(super) mod tag;
 pub(super) mod umount;
 pub(super) mod undo;
+pub(super) mod upload;
 pub(super) mod verify;
 
 use std::io::Write as _;
@@ -47,6 +52,8 @@ pub(super) fn run(cli: &Cli, matches: &ArgMatches) -> Result<(), Failure> {
         Command::Cat(args) => cat::run(cli, args),
         Command::Download(args) => download::run(cli, args),
         Command::Snapshot(args) => snapshot::run(cli, args),
+        Command::Upload(args) => upload::run(cli, args),
+        Command::Rm(args) => rm::run(cli, args),
         Command::Status => status::run(cli),
         Command::Branch(args) => branch::run(cli, args),
         Command::Tag(args) => tag::run(cli, args),
@@ -56,6 +63,9 @@ pub(super) fn run(cli: &Cli, matches: &ArgMatches) -> Result<(), Failure> {
         Command::Undo(args) => undo::run(cli, args),
         Command::RevParse(args) => rev_parse::run(cli, args),
         Command::Verify(args) => verify::run(cli, args),
+        Command::Du(args) => du::run(cli, args),
+        Command::Squash(args) => squash::run(cli, args),
+        Command::Gc(args) => gc::run(cli, args),
         Command::Mount(args) => mount::run(cli, args),
         Command::Mounts => umount::list(cli),
         Command::Umount(args) => umount::run(cli, args),

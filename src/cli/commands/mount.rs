@@ -94,13 +94,13 @@ fn start(cli: &Cli, args: &MountArgs, mountpoint: &Path, revision: Option<&str>)
     let repository = Repository::open(&args.vault).map_err(|error| Failure::from(error).at(&args.vault))?;
     let repository = repository.with_cache(cache);
     warn(cli, &repository)?;
-    let snapshot = repository.snapshot(revision)?;
     let shown = match revision {
         Some(revision) => revision.to_owned(),
         None => repository.default_branch()?,
     };
     let purpose = format!("mount {}", absolute(mountpoint)?.display());
-    let lease = repository.lease(&snapshot, &identity::reader()?, &purpose, std::process::id());
+    let (snapshot, lease) =
+        repository.leased_snapshot(revision, &identity::reader()?, &purpose, std::process::id())?;
     let vault = repository.root().unwrap_or(&args.vault).display().to_string();
     let mut options = MountOptions::new(format!("{vault}@{shown}"));
     options.allow_other = args.allow_other;

@@ -45,10 +45,16 @@ fn show(report: &VerifyReport) -> Result<(), Failure> {
     for warning in &report.warnings {
         tell(&format!("warning: {warning}"))?;
     }
+    for leftover in &report.leftovers {
+        tell(&format!("warning: {leftover}"))?;
+    }
     for finding in &report.findings {
         say(&format!("damaged: {}", finding.problem))?;
         for affected in &finding.affects {
             say(&format!("  affects {affected}"))?;
+        }
+        if !finding.refs.is_empty() {
+            say(&format!("  in the history of {}", finding.refs.join(", ")))?;
         }
         if finding.more > 0 {
             say(&format!("  and {} more", finding.more))?;

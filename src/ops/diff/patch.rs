@@ -126,10 +126,8 @@ fn versions<E>(diff: &FileDiff, shared: Option<u64>, sink: Sink<'_, E>) -> Resul
     };
     let size = |version: &FileVersion| version.size.to_string();
     let hash = |version: &FileVersion| version.sha256.to_string()[..12].to_owned();
-    let mut line = format!("  size {} -> {} bytes", of(&diff.old, &size), of(&diff.new, &size));
-    if let Some(shared) = shared {
-        line += &format!(", {shared} of them shared");
-    }
+    let shared = shared.map_or_else(String::new, |shared| format!(", {shared} of them shared"));
+    let line = format!("  size {} -> {} bytes{shared}", of(&diff.old, &size), of(&diff.new, &size));
     sink(PatchLine::Note, line.as_bytes())?;
     let line = format!("  sha256 {} -> {}", of(&diff.old, &hash), of(&diff.new, &hash));
     sink(PatchLine::Note, line.as_bytes())

@@ -25,6 +25,7 @@ use crate::store::vault::View;
 
 /// Which commits, and in which order.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct LogOptions {
     /// Where to start: revisions, `^REV` for "nothing that leads to this", `A..B` for `^A B`. Empty: the default branch.
     pub revisions: Vec<String>,
@@ -159,7 +160,7 @@ impl Log {
             walk.reach(start)?;
         }
         let source = if options.topological {
-            Source::Sorted(Box::new(Sorted::new(walk)?))
+            Source::Sorted(Box::new(Sorted::new(walk)))
         } else {
             Source::Walk(Box::new(walk))
         };

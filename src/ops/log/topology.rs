@@ -28,7 +28,7 @@ pub(super) struct Sorted {
 }
 
 impl Sorted {
-    pub(super) fn new(mut walk: Walk) -> Result<Self, OpsError> {
+    pub(super) fn new(mut walk: Walk) -> Self {
         let (mut nodes, mut list, mut unreadable) = (HashMap::new(), Vec::new(), Vec::new());
         while let Some(visited) = walk.visit() {
             match visited {
@@ -45,7 +45,7 @@ impl Sorted {
         }
         unreadable.reverse();
         let order = sort(&list, &nodes).into_iter();
-        Ok(Self { walk, nodes, order, unreadable })
+        Self { walk, nodes, order, unreadable }
     }
 
     /// The next commit to show.

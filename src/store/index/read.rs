@@ -133,6 +133,11 @@ impl Index {
         self.section(table).1
     }
 
+    /// Bytes of all sections together.
+    pub fn sections_len(&self) -> u64 {
+        self.trailer.sections_end()
+    }
+
     /// How many rows a table has.
     pub fn count<R: Row>(&self) -> u32 {
         // The trailer was refused when a table of rows had more than `u32::MAX` of them.
@@ -182,12 +187,22 @@ impl Index {
 
     /// The record of the file with this content.
     pub fn file(&self, sha256: Sha256) -> Result<Option<FileRow>, StoreError> {
-        Ok(self.find::<FileRow>(sha256.as_bytes(), |row| row.sha256 == sha256)?.map(|(_, row)| row))
+        Ok(self.find_file(sha256)?.map(|(_, row)| row))
+    }
+
+    /// The same with its ordinal.
+    pub fn find_file(&self, sha256: Sha256) -> Result<Option<(u32, FileRow)>, StoreError> {
+        self.find(sha256.as_bytes(), |row: &FileRow| row.sha256 == sha256)
     }
 
     /// The object with this id.
     pub fn object(&self, id: ObjectId) -> Result<Option<ObjectRow>, StoreError> {
-        Ok(self.find::<ObjectRow>(id.as_bytes(), |row| row.id == id)?.map(|(_, row)| row))
+        Ok(self.find_object(id)?.map(|(_, row)| row))
+    }
+
+    /// The same with its ordinal.
+    pub fn find_object(&self, id: ObjectId) -> Result<Option<(u32, ObjectRow)>, StoreError> {
+        self.find(id.as_bytes(), |row: &ObjectRow| row.id == id)
     }
 
     /// Up to `limit` objects whose binary id lies in `from..=to`.

@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use super::format::{
-    BLOCK, BLOCK_HASH, ChunkRow, Codec, Extent, FileRow, LookupRow, ObjectRow, PackRow, Row, Stored, Table,
-    Trailer,
+    BLOCK, BLOCK_HASH, ChunkRow, Codec, Extent, FileRow, LookupRow, ObjectRow, PackRow, Row, Stored, TRAILER,
+    Table, Trailer,
 };
 use super::read::Index;
 use crate::store::error::StoreError;
@@ -29,6 +29,16 @@ impl PackDraft {
     /// A pack without chunks.
     pub fn new(id: PackId) -> Self {
         Self { id, chunks: Vec::new(), stored_len: 0, raw_len: 0 }
+    }
+
+    /// A pack as an index describes it.
+    pub fn read(index: &Index, pack: &PackRow) -> Result<Self, StoreError> {
+        let mut draft = Self::new(pack.id);
+        for ordinal in pack.first_chunk..pack.first_chunk.saturating_add(pack.chunk_count) {
+            let chunk: ChunkRow = index.row(ordinal)?;
+            draft.push(chunk.hash, chunk.raw_len, chunk.stored_len, chunk.codec);
+        }
+        Ok(draft)
     }
 
     /// Notes a chunk that follows the ones before; answers where it starts among the decoded bytes.
@@ -118,6 +128,12 @@ impl IndexBuilder {
         self.packs.insert(pack.id, pack);
     }
 
+    /// Adds a chunk, as stored, to the data section; answers where it starts among the decoded bytes there.
+    pub fn push_inline(&mut self, chunk: &ChunkRow, stored: &[u8]) -> u64 {
+        self.here_bytes.extend_from_slice(stored);
+        self.here.push(chunk.hash, chunk.raw_len, chunk.stored_len, chunk.codec)
+    }
+
     /// Puts a pack's bytes into the data section instead of a file, and repoints what points at it.
     pub fn inline_pack(&mut self, pack: &PackDraft, stored: &[u8]) {
         let base = self.here.append(pack);
@@ -169,20 +185,20 @@ impl IndexBuilder {
         self.objects.retain(|_, draft| !matches!(draft, ObjectDraft::Body { .. }));
     }
 
-    /// Takes over everything an existing index says, so that it can be retired.
+    /// Takes over everything an existing index says, so that it can be retired, but for packs that are gone and
+    /// files that lie in one.
     ///
     /// # Errors
     /// [`StoreError::Damaged`] for one whose rows make no sense together; part of it may have been taken over.
-    pub fn absorb(&mut self, index: &Index) -> Result<(), StoreError> {
+    pub fn absorb(&mut self, index: &Index, is_gone: &dyn Fn(PackId) -> bool) -> Result<(), StoreError> {
         index.check_layout()?;
         let mut base = 0;
         for pack in index.rows::<PackRow>() {
             let pack = pack?;
-            let mut draft = PackDraft::new(pack.id);
-            for ordinal in pack.first_chunk..pack.first_chunk + pack.chunk_count {
-                let chunk: ChunkRow = index.row(ordinal)?;
-                draft.push(chunk.hash, chunk.raw_len, chunk.stored_len, chunk.codec);
+            if is_gone(pack.id) {
+                continue;
             }
+            let draft = PackDraft::read(index, &pack)?;
             if pack.id == PackId::HERE {
                 base = self.here.append(&draft);
                 self.here_bytes.extend(index.data(0, pack.stored_len)?);
@@ -190,14 +206,22 @@ impl IndexBuilder {
                 self.packs.insert(pack.id, draft);
             }
         }
-        self.absorb_files(index, base)?;
+        self.absorb_files(index, base, is_gone)?;
         self.absorb_objects(index)
     }
 
-    fn absorb_files(&mut self, index: &Index, base: u64) -> Result<(), StoreError> {
+    fn absorb_files(
+        &mut self,
+        index: &Index,
+        base: u64,
+        is_gone: &dyn Fn(PackId) -> bool,
+    ) -> Result<(), StoreError> {
         for file in index.rows::<FileRow>() {
             let file = file?;
             let mut extents = index.extents(&file)?;
+            if extents.iter().any(|extent| is_gone(extent.pack)) {
+                continue;
+            }
             for extent in extents.iter_mut().filter(|extent| extent.pack == PackId::HERE) {
                 let start = extent.start.checked_add(base).filter(|at| at.checked_add(extent.len).is_some());
                 extent.start = start.ok_or_else(|| {
@@ -233,13 +257,20 @@ impl IndexBuilder {
             && self.objects.is_empty()
     }
 
-    /// About how many bytes [`IndexBuilder::build`] will give.
+    /// Exactly how many bytes [`IndexBuilder::build`] will give.
+    pub fn built_len(&self) -> u64 {
+        let sections = self.estimated_len();
+        sections + sections.div_ceil(BLOCK as u64) * BLOCK_HASH as u64 + TRAILER as u64
+    }
+
+    /// How many bytes the sections of [`IndexBuilder::build`] will have.
     pub fn estimated_len(&self) -> u64 {
         let chunks: usize = self.packs.values().chain([&self.here]).map(|pack| pack.chunks.len()).sum();
         let extents: usize = self.files.values().map(|file| file.extents.len()).sum();
         let bodies: usize = self.objects.values().map(ObjectDraft::body_len).sum();
+        let packs = self.packs.len() + usize::from(!self.here.chunks.is_empty());
         let rows = chunks * (ChunkRow::LEN + LookupRow::LEN)
-            + self.packs.len() * PackRow::LEN
+            + packs * PackRow::LEN
             + self.files.len() * FileRow::LEN
             + extents * Extent::LEN
             + self.objects.len() * ObjectRow::LEN;

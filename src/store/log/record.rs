@@ -3,7 +3,7 @@
 //! Plain data that serialises to JSON with stable names. Unknown fields are refused: a later version of the
 //! format raises the frame's version instead of being half understood. No I/O here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -45,9 +45,16 @@ pub struct Record {
     /// The index it brought, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index: Option<IndexId>,
-    /// Indexes that are live no longer because the new one says all they said.
+    /// Indexes that are live no longer because the new one says all they said that is still needed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retired_indexes: Vec<IndexId>,
+    /// Packs that are live no longer: what indexes still say of them does not count.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retired_packs: Vec<PackId>,
+    /// Whether files that no state names are removed once it is durable: a transaction that began before it
+    /// may rely on one of them, and must not be published after it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub collects: bool,
 }
 
 impl Record {
@@ -103,4 +110,15 @@ pub struct Checkpoint {
     pub default_branch: RefName,
     /// The live indexes, oldest first.
     pub indexes: Vec<IndexId>,
+    /// Packs that live indexes may still describe and that are retired.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub retired_packs: BTreeSet<PackId>,
+    /// Number of the newest transaction that collects; 0 when there is none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub collected: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }

@@ -4,9 +4,10 @@
 //! at work can catch newest records without their packs, and a disk without write barriers can tear one: such
 //! records at the *end* of the log are as if they had never been, and said so. A record that later ones were
 //! built on must be whole; if it is not, that is damage and an error. When only a pack or an index it brought is
-//! lost, and content that came later is there, the record counts: what is lost must not take the rest along.
+//! lost, and content that came later is there, the record counts: what is lost must not take the rest along. What
+//! a later record that counts has retired is not missed at all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 
 use super::record::{CHECKPOINT, Checkpoint, Previous, RECORD, Record};
@@ -37,13 +38,12 @@ enum Found {
 }
 
 /// The packs and the index a record brought.
-enum Files {
-    /// It brought none.
-    None,
-    /// All are there.
-    Present,
-    /// This one is not.
-    Missing(String),
+#[derive(Default)]
+struct Files {
+    /// Whether any of them is there.
+    present: bool,
+    /// Those that are not.
+    missing: Vec<String>,
 }
 
 /// Reads a whole small file.
@@ -77,14 +77,36 @@ fn read_record(media: &dyn Media, seq: u64) -> Result<Option<Found>, StoreError>
 }
 
 fn files(media: &dyn Media, record: &Record) -> Result<Files, StoreError> {
-    let mut found = Files::None;
+    let mut found = Files::default();
     for path in record.packs.iter().map(|new| pack::path_of(new.id)).chain(record.index.map(index::path_of)) {
         match media.len(&path).map_err(StoreError::io("look at", &path))? {
-            Some(_) => found = Files::Present,
-            None => return Ok(Files::Missing(path)),
+            Some(_) => found.present = true,
+            None => found.missing.push(path),
         }
     }
     Ok(found)
+}
+
+/// Where in the chain each file was retired last.
+struct Retired(HashMap<String, usize>);
+
+impl Retired {
+    fn of(found: &BTreeMap<u64, Found>, chain: &[u64]) -> Self {
+        let mut retired = HashMap::new();
+        for (at, seq) in chain.iter().enumerate() {
+            let Some(Found::Whole(record, ..)) = found.get(seq) else { continue };
+            let packs = record.retired_packs.iter().map(|&id| pack::path_of(id));
+            let paths = packs.chain(record.retired_indexes.iter().map(|&id| index::path_of(id)));
+            retired.extend(paths.map(|path| (path, at)));
+        }
+        Self(retired)
+    }
+
+    /// The first file of the record at `at` that is missing, and that none of the `counting` first records retired.
+    fn missing<'f>(&self, files: &'f Files, at: usize, counting: usize) -> Option<&'f String> {
+        let by = |path: &String| self.0.get(path).is_some_and(|&by| by > at && by < counting);
+        files.missing.iter().find(|path| !by(path))
+    }
 }
 
 /// Turns a frame's error into one that names the file.
@@ -117,27 +139,46 @@ pub struct Tail {
 pub fn tail(media: &dyn Media, from: Option<Previous>) -> Result<Tail, StoreError> {
     let (mut found, next) = read_all(media, from.map_or(1, |at| at.seq + 1))?;
     let chain = chain(&mut found, from)?;
-    let counting = counting(&found, &chain);
+    let retired = Retired::of(&found, &chain);
+    let counting = counting(&found, &chain, &retired);
     let mut tail = Tail { records: Vec::new(), next, warnings: Vec::new() };
     for (seq, found) in found {
-        match found {
-            Found::Whole(record, checksum, files) if chain[..counting].binary_search(&seq).is_ok() => {
-                if let Files::Missing(file) = files {
+        let place = chain.binary_search(&seq);
+        match (found, place) {
+            (Found::Whole(record, checksum, files), Ok(at)) if at < counting => {
+                if let Some(file) = retired.missing(&files, at, counting) {
                     let detail = format!("transaction {seq} brought it, and it is missing");
-                    tail.warnings.push(Warning { file, detail });
+                    tail.warnings.push(Warning { file: file.clone(), detail });
                 }
                 tail.records.push((*record, checksum));
             }
-            passed => {
-                let detail = format!(
-                    "transaction {seq} is passed over: {}",
-                    passed.why_not(chain.binary_search(&seq).is_ok())
-                );
+            (passed, place) => {
+                let detail = format!("transaction {seq} is passed over: {}", passed.why_not(place.is_ok()));
                 tail.warnings.push(Warning { file: record_path(seq), detail });
             }
         }
     }
     Ok(tail)
+}
+
+/// Whether a record was published after those of a tail whose next number was `next`. What a tail misses may have
+/// been retired by it.
+pub fn has_grown(media: &dyn Media, next: u64) -> bool {
+    matches!(media.len(&record_path(next)), Ok(Some(_)))
+}
+
+/// Reads one record that is known to count.
+///
+/// # Errors
+/// [`StoreError::Damaged`] when it is not the one that later records name.
+pub fn record(media: &dyn Media, at: Previous) -> Result<Record, StoreError> {
+    let path = record_path(at.seq);
+    let bytes = read_file(media, &path).map_err(StoreError::reading(&path))?;
+    let (record, checksum) = frame::decode::<Record>(RECORD, &bytes).map_err(|e| frame_error(&path, &e))?;
+    if checksum == at.checksum && record.seq == at.seq {
+        return Ok(record);
+    }
+    Err(StoreError::damaged(&path, "it is not the one that later transactions were built on"))
 }
 
 impl Found {
@@ -146,9 +187,11 @@ impl Found {
         match self {
             Self::Torn => "it was never written to its end".to_owned(),
             Self::Damaged(error) => error.to_string(),
-            Self::Whole(_, _, Files::Missing(file)) => format!("`{file}`, which it needs, is missing"),
-            Self::Whole(..) if in_chain => "it was built on one that is passed over".to_owned(),
-            Self::Whole(..) => "later ones were built on what came before it".to_owned(),
+            Self::Whole(_, _, files) => match files.missing.first() {
+                Some(file) => format!("`{file}`, which it needs, is missing"),
+                None if in_chain => "it was built on one that is passed over".to_owned(),
+                None => "later ones were built on what came before it".to_owned(),
+            },
         }
     }
 }
@@ -218,17 +261,30 @@ fn needed(found: &mut BTreeMap<u64, Found>, seq: u64) -> StoreError {
     }
 }
 
+/// Most often that the records at the end are judged again because what retired their files does not count: a bound
+/// on what a hostile log can make us do.
+const JUDGED: usize = 8;
+
 /// How many records of the chain count. At its end, records whose files are not there, and what was built on
 /// them, do not: a copy made while a writer was at work lacks them. But when content that came later is there,
-/// what is missing was lost, and must not take the rest along.
-fn counting(found: &BTreeMap<u64, Found>, chain: &[u64]) -> usize {
-    let files = |at: usize| match &found[&chain[at]] {
-        Found::Whole(_, _, files) => files,
-        Found::Torn | Found::Damaged(_) => &Files::None,
-    };
-    let present = (0..chain.len()).rev().find(|&at| matches!(files(at), Files::Present));
-    let certain = present.map_or(0, |at| at + 1);
-    (certain..chain.len()).find(|&at| matches!(files(at), Files::Missing(_))).unwrap_or(chain.len())
+/// what is missing was lost, and must not take the rest along. Files that a later record retired are not missed,
+/// if that record counts.
+fn counting(found: &BTreeMap<u64, Found>, chain: &[u64], retired: &Retired) -> usize {
+    let mut counting = chain.len();
+    for _ in 0..JUDGED {
+        let files = |at: usize| match found.get(&chain[at]) {
+            Some(Found::Whole(_, _, files)) => Some((files, retired.missing(files, at, counting))),
+            _ => None,
+        };
+        let is_whole = |at: usize| matches!(files(at), Some((files, None)) if files.present);
+        let certain = (0..counting).rev().find(|&at| is_whole(at)).map_or(0, |at| at + 1);
+        let first_missing = (certain..counting).find(|&at| matches!(files(at), Some((_, Some(_)))));
+        match first_missing {
+            Some(fewer) => counting = fewer,
+            None => break,
+        }
+    }
+    counting
 }
 
 /// Names of the files in one folder of the log.

@@ -3,11 +3,11 @@
 //! A state is never changed once it is made; folding a record gives the next one. Readers keep the one they
 //! opened for as long as they like.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::record::{Checkpoint, Previous, Record};
 use crate::store::frame::Checksum;
-use crate::store::id::{IndexId, ObjectId};
+use crate::store::id::{IndexId, ObjectId, PackId};
 use crate::store::refname::RefName;
 
 /// Refs, default branch and live indexes after some transaction.
@@ -23,6 +23,10 @@ pub struct State {
     pub default_branch: Option<RefName>,
     /// Live indexes, oldest first.
     pub indexes: Vec<IndexId>,
+    /// Packs that are retired and that live indexes may still describe: to be taken as absent.
+    pub retired_packs: BTreeSet<PackId>,
+    /// Number of the newest transaction that collects ([`Record::collects`]); 0 when there is none.
+    pub collected: u64,
 }
 
 impl State {
@@ -34,6 +38,8 @@ impl State {
             refs: checkpoint.refs,
             default_branch: Some(checkpoint.default_branch),
             indexes: checkpoint.indexes,
+            retired_packs: checkpoint.retired_packs,
+            collected: checkpoint.collected,
         }
     }
 
@@ -44,6 +50,8 @@ impl State {
             refs: self.refs.clone(),
             default_branch: self.default_branch.clone()?,
             indexes: self.indexes.clone(),
+            retired_packs: self.retired_packs.clone(),
+            collected: self.collected,
         })
     }
 
@@ -60,7 +68,16 @@ impl State {
         if record.default_branch.is_some() {
             self.default_branch.clone_from(&record.default_branch);
         }
+        let before = self.indexes.len();
         self.indexes.retain(|id| !record.retired_indexes.contains(id));
+        self.retired_packs.extend(&record.retired_packs);
+        if self.indexes.is_empty() && before > 0 {
+            // The index it brought, if any, is the only one, and describes no retired pack.
+            self.retired_packs.clear();
+        }
         self.indexes.extend(record.index);
+        if record.collects {
+            self.collected = record.seq;
+        }
     }
 }

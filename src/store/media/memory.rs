@@ -120,7 +120,7 @@ impl MemoryMedia {
     }
 
     /// Leaves room for `bytes` more bytes of file content; what is written beyond fails with
-    /// [`io::ErrorKind::StorageFull`].
+    /// [`io::ErrorKind::StorageFull`]. Removing a file makes room again.
     pub fn full_after(&self, bytes: usize) {
         self.state().room = Some(bytes);
     }
@@ -290,7 +290,10 @@ impl Media for MemoryMedia {
 
     fn remove(&self, path: &str) -> io::Result<()> {
         self.mutate(format!("remove {path}"), |state| {
+            let node = state.tree.find(path)?;
+            let freed = state.tree.file(node).map_or(0, |file| file.bytes.len());
             state.tree.unname(path)?;
+            state.room = state.room.map(|room| room.saturating_add(freed));
             // As a lock's file comes, so it goes: what is only ever locked says nothing after a crash.
             if state.locks.contains_key(path) { state.tree.settle_name(path) } else { Ok(()) }
         })

@@ -1,0 +1,178 @@
+//! `squash_history`: a branch's history begins anew, with the same files.
+//!
+//! The commits from a root to the head, along first parents, are made again on top of nothing: same trees, authors,
+//! messages and times, other parents, so other ids. One transaction moves the branch; what the old history alone
+//! needed is freed by the collection that follows, unless the undo window, a reader or another ref still has it.
+
+use std::collections::HashSet;
+
+use serde::Serialize;
+
+use super::error::OpsError;
+use super::gc::{GcOptions, GcProgress, GcReport};
+use super::history::History;
+use super::{Actor, Repository};
+use crate::snapshot::resolve;
+use crate::store::id::ObjectId;
+use crate::store::object::{Commit, Kind, message};
+use crate::store::publish::{Change, move_ref};
+use crate::store::refname::RefName;
+use crate::store::transaction::Transaction;
+use crate::store::vault::View;
+
+/// Headers that speak of the commit as it was: a signature, a merged tag.
+const BOUND_TO_OLD: [&[u8]; 3] = [b"gpgsig", b"gpgsig-sha256", b"mergetag"];
+
+/// How to squash.
+#[derive(Debug, Clone, Default)]
+pub struct SquashOptions {
+    /// First commit that is kept, as the new beginning; the head alone when `None`.
+    pub root_revision: Option<String>,
+    /// Title of the new first commit; its own when `None`.
+    pub commit_message: Option<String>,
+    /// The rest of its message.
+    pub commit_description: Option<String>,
+    /// How to collect garbage afterwards, if at all.
+    pub gc: Option<GcOptions>,
+}
+
+/// What squashing did.
+#[derive(Debug, Clone, Serialize)]
+pub struct SquashReport {
+    /// Full name of the branch.
+    pub ref_name: String,
+    /// Where it was.
+    pub old_head: ObjectId,
+    /// Where it is.
+    pub new_head: ObjectId,
+    /// The commit that its history now begins with, as it was before.
+    pub root_commit_before: ObjectId,
+    /// Commits made again.
+    pub rewritten_commit_count: u64,
+    /// Commits of the old history that have no new counterpart.
+    pub dropped_ancestor_count: u64,
+    /// Other refs that lead to some of the old history, and so keep it.
+    pub blocking_refs: Vec<String>,
+    /// Number of the transaction; none when the history was like this already.
+    pub transaction: Option<u64>,
+    /// What the collection freed, if one was asked for.
+    pub gc_report: Option<GcReport>,
+}
+
+impl Repository {
+    /// Lets the history of a branch (short name or `refs/heads/...`) begin at `options.root_revision`.
+    ///
+    /// # Errors
+    /// [`OpsError::NotInHistory`] when the root is not on the branch's line of first parents;
+    /// [`OpsError::RefName`] for what is no branch. What [`Repository::gc`] says when the collection fails: the
+    /// branch is squashed then.
+    pub fn squash_history(
+        &self,
+        branch: &str,
+        options: &SquashOptions,
+        actor: &Actor,
+        progress: &mut dyn FnMut(GcProgress),
+    ) -> Result<SquashReport, OpsError> {
+        if branch.starts_with("refs/") && !branch.starts_with("refs/heads/") {
+            return Err(OpsError::NotABranch(branch.to_owned()));
+        }
+        let name = RefName::branch(branch.strip_prefix("refs/heads/").unwrap_or(branch))?;
+        let mut report =
+            self.transact(actor, "squash", |transaction, view| squash(transaction, view, &name, options))?;
+        if let Some(gc) = &options.gc {
+            // Its own transaction, so its own random number.
+            let hash = blake3::hash(&actor.nonce);
+            let nonce = *hash.as_bytes().first_chunk().unwrap_or(&actor.nonce);
+            let actor = Actor { nonce, ..actor.clone() };
+            report.gc_report = Some(self.gc(gc, &actor, progress)?);
+        }
+        Ok(report)
+    }
+}
+
+fn squash(
+    transaction: &mut Transaction<'_>,
+    view: &std::sync::Arc<View>,
+    name: &RefName,
+    options: &SquashOptions,
+) -> Result<SquashReport, OpsError> {
+    let head = view.target(name).ok_or_else(|| OpsError::BranchNotFound(name.short().to_owned()))?;
+    let root = match &options.root_revision {
+        Some(revision) => resolve::commit(view, revision)?,
+        None => head,
+    };
+    let chain = chain(view, name, head, root)?;
+    let mut new_head = None;
+    for &id in chain.iter().rev() {
+        let mut commit = view.catalog.commit(id)?;
+        commit.extra_headers.retain(|(header, _)| !BOUND_TO_OLD.contains(&header.as_slice()));
+        if id == root {
+            rename(&mut commit, options);
+        }
+        commit.parents = new_head.into_iter().collect();
+        new_head = Some(transaction.add_object(Kind::Commit, &commit.encode())?);
+    }
+    let new_head = new_head.unwrap_or(head);
+    let old: HashSet<ObjectId> = History::from(view, &head.to_string())?
+        .map(|step| step.map(|(id, _)| id))
+        .collect::<Result<_, _>>()?;
+    let mut report = SquashReport {
+        ref_name: name.to_string(),
+        old_head: head,
+        new_head,
+        root_commit_before: root,
+        rewritten_commit_count: chain.len() as u64,
+        dropped_ancestor_count: (old.len() - chain.len()) as u64,
+        blocking_refs: Vec::new(),
+        transaction: None,
+        gc_report: None,
+    };
+    if new_head == head {
+        transaction.confirm()?;
+        return Ok(report);
+    }
+    report.blocking_refs = blocking(view, name, &old)?;
+    let why = format!("squash: {} commits from {}", chain.len(), root.short());
+    let refs = vec![move_ref(name.clone(), Some(head), Some(new_head), &why)];
+    report.transaction = Some(transaction.publish(Change { refs, default_branch: None })?.seq);
+    Ok(report)
+}
+
+fn rename(commit: &mut Commit, options: &SquashOptions) {
+    if options.commit_message.is_some() || options.commit_description.is_some() {
+        let title = options.commit_message.clone().unwrap_or_else(|| commit.title());
+        commit.message = message(&title, options.commit_description.as_deref());
+    }
+}
+
+/// The commits from `head` down to `root` along first parents.
+fn chain(view: &View, name: &RefName, head: ObjectId, root: ObjectId) -> Result<Vec<ObjectId>, OpsError> {
+    let mut chain = vec![head];
+    let mut at = head;
+    while at != root {
+        at = view.catalog.commit(at)?.parents.first().copied().ok_or_else(|| OpsError::NotInHistory {
+            revision: root.short(),
+            branch: name.short().to_owned(),
+        })?;
+        chain.push(at);
+    }
+    Ok(chain)
+}
+
+/// Other refs that lead to one of `old`.
+fn blocking(
+    view: &std::sync::Arc<View>,
+    name: &RefName,
+    old: &HashSet<ObjectId>,
+) -> Result<Vec<String>, OpsError> {
+    let mut found = Vec::new();
+    for (other, id) in view.state.refs.iter().filter(|(other, _)| *other != name) {
+        for step in History::from(view, &id.to_string())? {
+            if old.contains(&step?.0) {
+                found.push(other.to_string());
+                break;
+            }
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,271 @@
+//! Saying again what is still needed of packs and indexes that go: into a transaction, or only counted.
+//!
+//! Live chunks of a pack keep their order, so what was read forward still is; as they move, their places are noted
+//! as runs, and extents are translated run by run. A chunk that fails its check on the way stops the collection:
+//! damage is not copied. Counting goes through the same motions without reading a byte of content.
+
+use std::collections::HashMap;
+
+use super::marked;
+use super::survey::{Fate, Plan, chunks_of};
+use crate::store::catalog::{Catalog, Pack};
+use crate::store::error::StoreError;
+use crate::store::id::PackId;
+use crate::store::index::write::PackDraft;
+use crate::store::index::{self, ChunkRow, Extent, FileRow, Index, IndexBuilder, ObjectRow, PackRow, Stored};
+use crate::store::log::record::NewPack;
+use crate::store::mark::{Marks, locate_pack};
+use crate::store::object::Kind;
+use crate::store::pack::{self, INLINE_LIMIT, PACK_LIMIT};
+use crate::store::transaction::Transaction;
+
+/// Where what is said again goes.
+pub(super) enum Target<'t, 'v> {
+    /// Into a transaction that will be published.
+    Transaction(&'t mut Transaction<'v>),
+    /// Nowhere: it is only counted.
+    Count(&'t mut Count),
+}
+
+/// What a transaction would have brought.
+#[derive(Debug, Default)]
+pub(super) struct Count {
+    builder: IndexBuilder,
+    open: Option<PackDraft>,
+    names: u64,
+    /// The packs it would have brought.
+    pub(super) packs: Vec<NewPack>,
+}
+
+impl Count {
+    fn next_pack(&mut self) -> PackDraft {
+        self.names += 1;
+        PackDraft::new(PackId::from_bytes((u128::MAX - u128::from(self.names)).to_be_bytes()))
+    }
+
+    fn close(&mut self) {
+        if let Some(draft) = self.open.take() {
+            self.packs.push(NewPack { id: draft.id, len: draft.stored_len() });
+            self.builder.add_pack(draft);
+        }
+    }
+
+    /// Ends it; answers the length of the index.
+    pub(super) fn finish(&mut self) -> u64 {
+        match self.open.take() {
+            Some(draft) if draft.stored_len() <= INLINE_LIMIT => {
+                let zeros = vec![0; usize::try_from(draft.stored_len()).unwrap_or(0)];
+                self.builder.inline_pack(&draft, &zeros);
+            }
+            open => {
+                self.open = open;
+                self.close();
+            }
+        }
+        if self.builder.is_empty() { 0 } else { self.builder.built_len() }
+    }
+}
+
+impl Target<'_, '_> {
+    fn builder(&mut self) -> &mut IndexBuilder {
+        match self {
+            Self::Transaction(transaction) => &mut transaction.builder,
+            Self::Count(count) => &mut count.builder,
+        }
+    }
+
+    /// The stored bytes of a chunk, checked; nothing but zeros when only counting.
+    fn stored(&self, catalog: &Catalog, pack: &Pack, row: &ChunkRow) -> Result<Vec<u8>, StoreError> {
+        if matches!(self, Self::Count(_)) {
+            return Ok(vec![0; row.stored_len as usize]);
+        }
+        let stored = catalog.stored_chunk(pack, row)?;
+        pack::open_chunk(row, stored.clone(), &pack.file())?;
+        Ok(stored)
+    }
+
+    /// Moves a chunk to a new pack; answers where to.
+    fn move_chunk(
+        &mut self,
+        catalog: &Catalog,
+        pack: &Pack,
+        row: &ChunkRow,
+    ) -> Result<(PackId, u64), StoreError> {
+        match self {
+            Self::Count(count) => {
+                if count.open.as_ref().is_some_and(|open| open.stored_len() >= PACK_LIMIT) {
+                    count.close();
+                }
+                let mut open = count.open.take().unwrap_or_else(|| count.next_pack());
+                let place = (open.id, open.push(row.hash, row.raw_len, row.stored_len, row.codec));
+                count.open = Some(open);
+                Ok(place)
+            }
+            Self::Transaction(_) => {
+                let stored = self.stored(catalog, pack, row)?;
+                let Self::Transaction(transaction) = self else { return Ok((PackId::HERE, 0)) };
+                transaction.push_stored(row, &stored)
+            }
+        }
+    }
+}
+
+/// A run of decoded bytes that moved together.
+struct Run {
+    start: u64,
+    end: u64,
+    pack: PackId,
+    to: u64,
+}
+
+/// Where chunks went, by the pack they were in; those inside an index by its number too. Ascending.
+#[derive(Default)]
+struct Moves(HashMap<(PackId, usize), Vec<Run>>);
+
+impl Moves {
+    fn note(&mut self, from: (PackId, usize), row: &ChunkRow, (pack, to): (PackId, u64)) {
+        let (start, end) = (row.raw_start, row.raw_start + u64::from(row.raw_len));
+        let runs = self.0.entry(from).or_default();
+        match runs.last_mut() {
+            Some(last)
+                if last.end == start && last.pack == pack && last.to + (last.end - last.start) == to =>
+            {
+                last.end = end;
+            }
+            _ => runs.push(Run { start, end, pack, to }),
+        }
+    }
+
+    /// The extents that say what `extent` said.
+    fn translate(&self, from: (PackId, usize), extent: &Extent) -> Option<Vec<Extent>> {
+        let Some(runs) = self.0.get(&from) else { return Some(vec![*extent]) };
+        let (mut at, end) = (extent.start, extent.start + extent.len);
+        let mut next = runs.partition_point(|run| run.end <= at);
+        let mut found = Vec::new();
+        while at < end {
+            let run = runs.get(next).filter(|run| run.start <= at)?;
+            let stop = run.end.min(end);
+            found.push(Extent { pack: run.pack, start: run.to + (at - run.start), len: stop - at });
+            (at, next) = (stop, next + 1);
+        }
+        Some(found)
+    }
+}
+
+/// Says again all that is needed of what the plan moves or rewrites.
+pub(super) fn compose(
+    catalog: &Catalog,
+    marks: &[Marks],
+    plan: &Plan,
+    target: &mut Target<'_, '_>,
+) -> Result<(), StoreError> {
+    let mut moves = Moves::default();
+    for (at, row) in &plan.moved {
+        let pack = Pack::of(&catalog.indexes()[*at], *row);
+        for ordinal in chunks_of(row).filter(|&ordinal| marks[*at].chunks.has(ordinal)) {
+            let chunk: ChunkRow = catalog.indexes()[*at].row(ordinal)?;
+            let place = target.move_chunk(catalog, &pack, &chunk)?;
+            moves.note((row.id, 0), &chunk, place);
+        }
+    }
+    let rewritten = || (0..catalog.indexes().len()).filter(|&at| plan.rewritten[at]);
+    for at in rewritten() {
+        catalog.indexes()[at].check_layout()?;
+        packs(catalog, at, &marks[at], plan, target, &mut moves)?;
+    }
+    for at in 0..catalog.indexes().len() {
+        files(&catalog.indexes()[at], at, &marks[at], plan, target, &moves)?;
+    }
+    for at in rewritten() {
+        objects(&catalog.indexes()[at], &marks[at], target)?;
+    }
+    Ok(())
+}
+
+/// Packs that stay, and live content inside the index.
+fn packs(
+    catalog: &Catalog,
+    at: usize,
+    marks: &Marks,
+    plan: &Plan,
+    target: &mut Target<'_, '_>,
+    moves: &mut Moves,
+) -> Result<(), StoreError> {
+    let index = &catalog.indexes()[at];
+    for row in index.rows::<PackRow>() {
+        let row = row?;
+        if row.id != PackId::HERE {
+            let is_given = locate_pack(catalog, row.id)?.map(|(holder, _)| holder) == Some(at);
+            if is_given && plan.fate(row.id) == Some(Fate::Keep) {
+                target.builder().add_pack(PackDraft::read(index, &row)?);
+            }
+            continue;
+        }
+        let pack = Pack::of(index, row);
+        // Noted even when nothing of it is live, so that no extent can be taken over as it is.
+        moves.0.entry((PackId::HERE, at)).or_default();
+        for ordinal in chunks_of(&row).filter(|&ordinal| marks.chunks.has(ordinal)) {
+            let chunk: ChunkRow = index.row(ordinal)?;
+            let stored = target.stored(catalog, &pack, &chunk)?;
+            let start = target.builder().push_inline(&chunk, &stored);
+            moves.note((PackId::HERE, at), &chunk, (PackId::HERE, start));
+        }
+    }
+    Ok(())
+}
+
+/// Live files of a rewritten index, and those of any index that lie in a pack that moves.
+fn files(
+    index: &Index,
+    at: usize,
+    marks: &Marks,
+    plan: &Plan,
+    target: &mut Target<'_, '_>,
+    moves: &Moves,
+) -> Result<(), StoreError> {
+    for ordinal in marked::<FileRow>(index.count::<FileRow>(), &marks.files) {
+        let row: FileRow = index.row(ordinal)?;
+        let extents = index.extents(&row)?;
+        if !plan.rewritten[at] && !plan.moves(&extents) {
+            continue;
+        }
+        let mut said: Vec<Extent> = Vec::with_capacity(extents.len());
+        for extent in &extents {
+            let from = (extent.pack, if extent.pack == PackId::HERE { at } else { 0 });
+            let moved = moves.translate(from, extent).ok_or_else(|| {
+                let detail = format!("sha256:{} lies in chunks that were not kept", row.sha256);
+                StoreError::damaged(&index::path_of(index.id()), detail)
+            })?;
+            for extent in moved {
+                match said.last_mut() {
+                    Some(last) if last.pack == extent.pack && last.start + last.len == extent.start => {
+                        last.len += extent.len;
+                    }
+                    _ => said.push(extent),
+                }
+            }
+        }
+        target.builder().add_file(row.sha256, row.size, said);
+    }
+    Ok(())
+}
+
+/// Live objects of a rewritten index.
+fn objects(index: &Index, marks: &Marks, target: &mut Target<'_, '_>) -> Result<(), StoreError> {
+    for ordinal in marked::<ObjectRow>(index.count::<ObjectRow>(), &marks.objects) {
+        let ObjectRow { id, stored } = index.row(ordinal)?;
+        match stored {
+            Stored::Blob(sha256) => target.builder().add_blob(id, sha256, false),
+            Stored::Pointer(sha256) => target.builder().add_blob(id, sha256, true),
+            Stored::Body { kind: Kind::Blob, .. } => {}
+            Stored::Body { kind, codec, offset, stored_len, raw_len } => {
+                let bytes = match target {
+                    Target::Count(_) => vec![0; stored_len as usize],
+                    Target::Transaction(_) => index.data(offset, u64::from(stored_len))?,
+                };
+                target.builder().add_body(id, kind, codec, raw_len, bytes);
+            }
+        }
+    }
+    Ok(())
+}

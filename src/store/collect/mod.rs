@@ -1,0 +1,82 @@
+//! Garbage collection: freeing what no mark needs, as a transaction like any other.
+//!
+//! Which rows are needed is said by [`super::mark`]; [`survey`] decides what becomes of packs and indexes,
+//! [`compose`] says again what is still needed of those that go, and [`run`] publishes that and only then removes
+//! files. A crash in between leaves files that nothing names, which the next collection removes. Nothing here
+//! knows refs, a clock or who asks. `docs/decisions/0006-garbage-collection.md` is why it is like this.
+
+mod compose;
+mod run;
+mod survey;
+
+use std::collections::HashSet;
+
+pub use run::{Basis, Collector, Freed, Outcome, leftovers, readers};
+pub use survey::{Folder, Plan};
+
+use super::catalog::Catalog;
+use super::error::StoreError;
+use super::id::{ChunkHash, PackId};
+use super::index::{ChunkRow, FileRow, LookupRow};
+use super::mark::{Marks, locate_pack};
+
+/// What is worth rewriting: an index or a pack one part in this many of which is dead, unless all is to go.
+const WORTH: u64 = 4;
+
+/// How a collection is to be made.
+#[derive(Debug, Clone, Default)]
+pub struct Policy {
+    /// Rewrite whatever has anything dead in it, not only what has much.
+    pub thorough: bool,
+    /// Chunks that packs must keep where they are, because somebody with an older view reads them.
+    pub held: Held,
+    /// Whether packs that nothing names stay: somebody may have a view so old that it names them.
+    pub keep_unnamed_packs: bool,
+}
+
+/// The chunks of content that is being read, by the start of their hashes: one too many does no harm.
+#[derive(Debug, Clone, Default)]
+pub struct Held(HashSet<u64>);
+
+impl Held {
+    /// Adds the chunks of every file that is marked.
+    pub fn add(&mut self, catalog: &Catalog, marks: &[Marks]) -> Result<(), StoreError> {
+        for (at, index) in catalog.indexes().iter().enumerate() {
+            for file in marked::<FileRow>(index.count::<FileRow>(), &marks[at].files) {
+                let row: FileRow = index.row(file)?;
+                for extent in index.extents(&row)? {
+                    let pack = match extent.pack {
+                        PackId::HERE => index.pack(PackId::HERE)?.map(|pack| (at, pack)),
+                        id => locate_pack(catalog, id)?,
+                    };
+                    let Some((holder, pack)) = pack else { continue };
+                    let holder = &catalog.indexes()[holder];
+                    let (mut ordinal, mut chunk) = holder.chunk_at(&pack, extent.start)?;
+                    let end = extent.start + extent.len;
+                    loop {
+                        self.0.insert(LookupRow::prefix_of(chunk.hash));
+                        if chunk.raw_start + u64::from(chunk.raw_len) >= end {
+                            break;
+                        }
+                        ordinal += 1;
+                        chunk = holder.row::<ChunkRow>(ordinal)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn has(&self, hash: ChunkHash) -> bool {
+        self.0.contains(&LookupRow::prefix_of(hash))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Ordinals of the marked rows of a table with so many rows.
+fn marked<R>(rows: u32, bits: &super::mark::Bits) -> impl Iterator<Item = u32> + '_ {
+    (0..rows).filter(|&row| bits.has(row))
+}
