@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-const DOCUMENT: &str = include_str!("../docs/compatibility.md");
+const DOCUMENT: &str = include_str!("../../docs/compatibility.md");
 
 /// `HubVaultApi` of the seed.
 const SEED: &str = "create_repo repo_info create_commit merge get_paths_info list_repo_tree list_repo_files \
@@ -103,7 +103,7 @@ fn commands_that_are_named_exist_and_none_is_forgotten() {
 /// A class that no error has, or an error of no class of the seed.
 #[test]
 fn classes_are_the_seeds() {
-    let source = include_str!("../src/ops/error.rs");
+    let source = include_str!("../../src/ops/error.rs");
     let body = source.split("fn python_class").nth(1).unwrap().split("\n    }\n").next().unwrap();
     let known = format!("{SEED_ERRORS} ValueError");
     let used: BTreeSet<&str> = body.split('"').filter(|word| word.ends_with("Error")).collect();
