@@ -10,6 +10,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use hubvault::ops::gc::GcOptions;
+use hubvault::ops::squash::SquashOptions;
 use hubvault::ops::{
     Actor, AddSource, CommitOperation, CommitOptions, InitOptions, RepoPath, Signature, Timestamp,
 };
@@ -79,6 +81,40 @@ fn look(repository: &Repository, known: &mut u64) {
     *known = seen;
 }
 
+/// Squashes and collects until told to stop.
+fn collect(repository: &Repository, who: u64, done: &Path) {
+    let (mut rounds, mut freed) = (0, 0);
+    while !done.exists() {
+        rounds += 1;
+        let options = SquashOptions { gc: Some(GcOptions::now()), ..SquashOptions::default() };
+        let report = repository.squash_history("main", &options, &actor(who, rounds), &mut |_| ()).unwrap();
+        freed += report.gc_report.unwrap().reclaimed_size;
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    println!("\nreader: {rounds} collections freed {freed} bytes");
+    assert!(rounds > 3 && freed > 0, "{rounds} collections freed {freed} bytes");
+}
+
+/// Takes a lease and reads everything, twice and slowly.
+fn leased(repository: &Repository, who: u64, count: u64) {
+    let (snapshot, lease) = repository.leased_snapshot(None, &actor(who, count), "test", 1).unwrap();
+    assert!(lease.is_some());
+    for _ in 0..2 {
+        let mut visit = |path: &[u8], entry: &hubvault::snapshot::TreeEntry| {
+            if entry.mode != hubvault::snapshot::Mode::Directory {
+                let path = String::from_utf8_lossy(path);
+                let file = snapshot.open_file(entry, &path)?;
+                let mut bytes = vec![0; usize::try_from(file.size()).unwrap()];
+                assert_eq!(file.read_at(0, &mut bytes)?, bytes.len());
+            }
+            Ok(true)
+        };
+        snapshot.walk(snapshot.root().id, b"", &mut visit).unwrap();
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(read(&snapshot, "shared/one"), read(&snapshot, "shared/two"), "half a commit");
+}
+
 /// What a started process does: nothing unless it was started as a worker.
 #[test]
 fn worker() {
@@ -108,6 +144,21 @@ fn worker() {
             }
             println!("\nreader looked {looks} times, at most {} ms", slowest.as_millis());
             assert!(looks > 20, "a reader was kept waiting: it looked only {looks} times");
+        }
+        "paced" => (number(2)..number(3)).for_each(|count| {
+            commit(&repository, number(1), count);
+            // A collection needs a moment in which nobody commits.
+            std::thread::sleep(Duration::from_millis(3));
+        }),
+        "collect" => collect(&repository, number(1), &Path::new(&path).with_extension("done")),
+        "lease" => {
+            let mut looks = 0;
+            while !Path::new(&path).with_extension("done").exists() {
+                leased(&repository, number(1), looks);
+                looks += 1;
+            }
+            println!("\nreader with a lease looked {looks} times");
+            assert!(looks > 5, "a reader was kept waiting: it looked only {looks} times");
         }
         other => panic!("no task is called {other}"),
     }
@@ -180,6 +231,33 @@ fn two_writers_and_four_readers_at_once() {
     for who in [1, 2] {
         let own = titles.iter().filter_map(|title| title.strip_prefix(&format!("{who} ")));
         assert!(own.map(|count| count.parse::<u64>().unwrap()).eq(0..each), "writer {who} lost its order");
+    }
+}
+
+#[test]
+fn collections_take_nothing_from_writers_and_readers() {
+    let folder = tempfile::tempdir().unwrap();
+    let vault = folder.path().join("vault");
+    drop(new_vault(&vault));
+    let each = variable("HUBVAULT_COMMITS").map_or(COMMITS, |text| text.parse().unwrap()) / 12;
+    let others = [(20, "lease"), (21, "lease"), (22, "collect")];
+    let others = others.map(|(who, task)| start(&vault, &format!("{task} {who}")));
+    let writers = [1, 2].map(|who| start(&vault, &format!("paced {who} 0 {each}")));
+    for mut writer in writers {
+        assert!(writer.wait().unwrap().success(), "a writer failed");
+    }
+    std::fs::write(vault.with_extension("done"), "").unwrap();
+    for mut other in others {
+        assert!(other.wait().unwrap().success(), "a reader or the collection failed");
+    }
+    let repository = healthy(&vault, true);
+    let snapshot = repository.snapshot(None).unwrap();
+    for who in [1_u64, 2] {
+        for count in each - 7..each {
+            let filler = count.to_le_bytes().repeat(if count.is_multiple_of(50) { 40_000 } else { 10 });
+            let found = read(&snapshot, &format!("writer-{who}/{}", count % 7)).unwrap();
+            assert!(found == filler, "writer {who} lost its commit {count}");
+        }
     }
 }
 

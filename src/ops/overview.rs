@@ -3,13 +3,16 @@
 //! Every file below the vault's folder is in exactly one section, so the sections add up to what `du` says. Each
 //! stored chunk counts once, for the first that needs it: what branches and tags show now, then what came before.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::error::OpsError;
 use super::gc::{GcOptions, each_file};
 use super::{Actor, Repository};
 use crate::snapshot::resolve;
-use crate::store::mark::{Marker, Missing};
+use crate::store::index::{ObjectRow, Stored};
+use crate::store::mark::{Marker, Missing, locate_object};
 
 /// A part of the vault's folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -79,8 +82,8 @@ const SECTIONS: [Kind; 9] = [
 /// The section a file belongs to.
 fn section_of(path: &str) -> usize {
     match path.split_once('/') {
-        Some(("packs", name)) if name.ends_with(".pack") => 0,
-        Some(("packs", name)) if name.ends_with(".idx") => 1,
+        Some(("packs", name)) if name.strip_suffix(".pack").is_some() => 0,
+        Some(("packs", name)) if name.strip_suffix(".idx").is_some() => 1,
         Some(("log", _)) => 2,
         Some(("cache", _)) => 3,
         Some(("tmp", _)) => 4,
@@ -143,17 +146,28 @@ impl Repository {
     fn measure_content(&self, overview: &mut StorageOverview) -> Result<(), OpsError> {
         let view = self.vault().view();
         let mut marker = Marker::new(&view.catalog);
-        for id in view.state.refs.values() {
+        // The objects that refs point at, which are marked below, with all that came before them.
+        let mut heads = BTreeSet::new();
+        for &id in view.state.refs.values() {
             let commit = resolve::commit(&view, &id.to_string())?;
+            heads.extend([id, commit]);
             marker.mark(view.catalog.commit(commit)?.tree, Missing::Refuse)?;
+        }
+        let mut heads_size = 0;
+        for id in heads {
+            if let Some((_, _, ObjectRow { stored: Stored::Body { stored_len, .. }, .. })) =
+                locate_object(&view.catalog, id)?
+            {
+                heads_size += u64::from(stored_len);
+            }
         }
         let now = marker.tally;
         for &id in view.state.refs.values() {
             marker.mark(id, Missing::Refuse)?;
         }
         let all = marker.tally;
-        overview.reachable_size = now.stored;
-        overview.historical_retained_size = all.since(&now).stored;
+        overview.reachable_size = now.stored + heads_size;
+        overview.historical_retained_size = all.stored.saturating_sub(overview.reachable_size);
         overview.logical_size = all.logical;
         overview.unique_size = all.raw;
         overview.shared_size = all.logical.saturating_sub(all.raw);

@@ -64,13 +64,18 @@ pub struct Transaction<'v> {
 
 /// The lock that keeps what transactions rely on from being collected: they share it, a collection holds it alone.
 pub(super) const COLLECT_LOCK: &str = "locks/gc";
+/// Held by a collection that waits for transactions to end, for moments: who begins waits for it first.
+pub(super) const TURN_LOCK: &str = "locks/gc-turn";
 
 impl Vault {
     /// Starts a transaction on the newest state. Waits while garbage is being collected.
     pub fn begin(&self, context: Context) -> Result<Transaction<'_>, StoreError> {
         let scratch = Scratch::new(&self.media, PackId::from_bytes(context.nonce))?;
-        let shared = self.media.lock(COLLECT_LOCK, LockMode::Shared, Wait::Forever);
-        let shared = shared.map_err(StoreError::io("lock", COLLECT_LOCK))?;
+        let share = |path: &str| {
+            self.media.lock(path, LockMode::Shared, Wait::Forever).map_err(StoreError::io("lock", path))
+        };
+        drop(share(TURN_LOCK)?);
+        let shared = share(COLLECT_LOCK)?;
         self.begin_with(context, scratch, shared)
     }
 

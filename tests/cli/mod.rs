@@ -29,6 +29,7 @@ mod log;
 mod ls;
 mod ls_tree;
 mod manual;
+mod merge;
 mod op;
 #[cfg(unix)]
 mod pager;

@@ -21,6 +21,7 @@ mod merges;
 mod names;
 mod objects;
 mod renames;
+mod replays;
 mod workshop;
 
 /// A fresh repository whose Git sees no configuration but its own.

@@ -101,7 +101,7 @@ fn s54_what_is_left_over_is_only_a_warning() {
     let bench = Bench::new();
     bench.commit(&[add("f", "1")]);
     fs::write(bench.path("vault/tmp/left"), "half").unwrap();
-    fs::write(bench.path(&format!("vault/packs/{}.pack", "ab".repeat(16))), "nobody's").unwrap();
+    fs::write(bench.path(&format!("vault/packs/{}.pack", "ab".repeat(16))), vec![1; 5000]).unwrap();
     fs::create_dir_all(bench.path("vault/cache/views")).unwrap();
     fs::write(bench.path("vault/cache/views/broken"), "anything").unwrap();
     fs::write(bench.path(&format!("vault/leases/{}.lease", "cd".repeat(16))), "no lease").unwrap();

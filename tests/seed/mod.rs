@@ -17,6 +17,7 @@ mod core;
 mod files;
 mod look;
 mod maintenance;
+mod merge;
 mod places;
 mod time;
 

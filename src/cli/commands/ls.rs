@@ -79,7 +79,7 @@ fn name(item: &RepoEntry, folder: &str) -> String {
         "120000" => "@",
         _ => "",
     };
-    path(&format!("{short}{mark}"))
+    path(&format!("{short}{mark}")).into_owned()
 }
 
 /// Kind, id, size, LFS and name.

@@ -12,12 +12,16 @@ pub(super) mod log;
 pub(super) mod ls;
 pub(super) mod ls_tree;
 pub(super) mod manual;
+pub(super) mod merge;
+pub(super) mod merge_base;
 pub(super) mod mount;
 pub(super) mod op;
 pub(super) mod reflog;
+pub(super) mod replay;
 pub(super) mod reset;
 pub(super) mod rev_parse;
 pub(super) mod rm;
+mod settle;
 pub(super) mod show;
 pub(super) mod snapshot;
 pub(super) mod squash;
@@ -62,6 +66,10 @@ pub(super) fn run(cli: &Cli, matches: &ArgMatches) -> Result<(), Failure> {
         Command::Op(args) => op::run(cli, args),
         Command::Undo(args) => undo::run(cli, args),
         Command::RevParse(args) => rev_parse::run(cli, args),
+        Command::Merge(args) => merge::run(cli, args),
+        Command::MergeBase(args) => merge_base::run(cli, args),
+        Command::CherryPick(args) => replay::cherry_pick(cli, args),
+        Command::Revert(args) => replay::revert(cli, args),
         Command::Verify(args) => verify::run(cli, args),
         Command::Du(args) => du::run(cli, args),
         Command::Squash(args) => squash::run(cli, args),

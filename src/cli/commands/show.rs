@@ -157,7 +157,7 @@ fn tensors(header: &Header, screen: &mut Screen) -> Result<(), Failure> {
     let rows = header.tensors.iter().map(|tensor| {
         let shape: Vec<String> = tensor.shape.iter().map(u64::to_string).collect();
         [
-            path(&tensor.name),
+            path(&tensor.name).into_owned(),
             tame(&tensor.dtype),
             format!("[{}]", shape.join(", ")),
             tensor.bytes.to_string(),

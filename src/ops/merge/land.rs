@@ -153,9 +153,7 @@ fn target_branch(view: &View, target: Option<&str>) -> Result<RefName, OpsError>
     let Some(name) = target else { return Ok(view.default_branch()?.clone()) };
     let short = name.strip_prefix("refs/heads/").unwrap_or(name);
     if short.starts_with("refs/") || short.parse::<ObjectId>().is_ok() {
-        return Err(OpsError::Invalid(format!(
-            "`{name}` is not a branch, and only a branch can be moved; `hv branch` lists them"
-        )));
+        return Err(OpsError::NotABranch(name.to_owned()));
     }
     Ok(RefName::branch(short)?)
 }

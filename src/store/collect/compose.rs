@@ -173,8 +173,8 @@ pub(super) fn compose(
         catalog.indexes()[at].check_layout()?;
         packs(catalog, at, &marks[at], plan, target, &mut moves)?;
     }
-    for at in 0..catalog.indexes().len() {
-        files(&catalog.indexes()[at], at, &marks[at], plan, target, &moves)?;
+    for (at, index) in catalog.indexes().iter().enumerate() {
+        files(index, at, &marks[at], plan, target, &moves)?;
     }
     for at in rewritten() {
         objects(&catalog.indexes()[at], &marks[at], target)?;
@@ -223,7 +223,7 @@ fn files(
     target: &mut Target<'_, '_>,
     moves: &Moves,
 ) -> Result<(), StoreError> {
-    for ordinal in marked::<FileRow>(index.count::<FileRow>(), &marks.files) {
+    for ordinal in marked::<FileRow>(index, &marks.files) {
         let row: FileRow = index.row(ordinal)?;
         let extents = index.extents(&row)?;
         if !plan.rewritten[at] && !plan.moves(&extents) {
@@ -252,7 +252,7 @@ fn files(
 
 /// Live objects of a rewritten index.
 fn objects(index: &Index, marks: &Marks, target: &mut Target<'_, '_>) -> Result<(), StoreError> {
-    for ordinal in marked::<ObjectRow>(index.count::<ObjectRow>(), &marks.objects) {
+    for ordinal in marked::<ObjectRow>(index, &marks.objects) {
         let ObjectRow { id, stored } = index.row(ordinal)?;
         match stored {
             Stored::Blob(sha256) => target.builder().add_blob(id, sha256, false),

@@ -17,8 +17,8 @@ pub use survey::{Folder, Plan};
 use super::catalog::Catalog;
 use super::error::StoreError;
 use super::id::{ChunkHash, PackId};
-use super::index::{ChunkRow, FileRow, LookupRow};
-use super::mark::{Marks, locate_pack};
+use super::index::{ChunkRow, FileRow, Index, LookupRow, Row};
+use super::mark::{Bits, Marks, locate_pack};
 
 /// What is worth rewriting: an index or a pack one part in this many of which is dead, unless all is to go.
 const WORTH: u64 = 4;
@@ -42,7 +42,7 @@ impl Held {
     /// Adds the chunks of every file that is marked.
     pub fn add(&mut self, catalog: &Catalog, marks: &[Marks]) -> Result<(), StoreError> {
         for (at, index) in catalog.indexes().iter().enumerate() {
-            for file in marked::<FileRow>(index.count::<FileRow>(), &marks[at].files) {
+            for file in marked::<FileRow>(index, &marks[at].files) {
                 let row: FileRow = index.row(file)?;
                 for extent in index.extents(&row)? {
                     let pack = match extent.pack {
@@ -76,7 +76,7 @@ impl Held {
     }
 }
 
-/// Ordinals of the marked rows of a table with so many rows.
-fn marked<R>(rows: u32, bits: &super::mark::Bits) -> impl Iterator<Item = u32> + '_ {
-    (0..rows).filter(|&row| bits.has(row))
+/// Ordinals of the marked rows of a table.
+fn marked<'a, R: Row>(index: &Index, bits: &'a Bits) -> impl Iterator<Item = u32> + 'a {
+    (0..index.count::<R>()).filter(|&row| bits.has(row))
 }

@@ -5,6 +5,7 @@
 //! came meanwhile may look for what is to go, and then everything stays for the next collection.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use super::Policy;
 use super::compose::{Count, Target, compose};
@@ -21,7 +22,7 @@ use crate::store::media::{Lock, LockMode, Media, Wait};
 use crate::store::pack;
 use crate::store::publish::{Retired, plain_record, remove};
 use crate::store::scratch;
-use crate::store::transaction::{COLLECT_LOCK, Context};
+use crate::store::transaction::{COLLECT_LOCK, Context, TURN_LOCK};
 use crate::store::vault::{Vault, View};
 
 /// Bytes and files that went and came.
@@ -41,13 +42,17 @@ pub struct Freed {
     pub new_indexes: u64,
 }
 
+fn is_pack(path: &str) -> bool {
+    path.strip_suffix(".pack").is_some()
+}
+
 impl Freed {
     /// Counts a file that went.
     pub fn count(&mut self, path: &str, len: u64) {
         self.files += 1;
         match path {
             _ if !path.starts_with("packs/") => self.temporary += len,
-            _ if path.ends_with(".pack") => self.packs += len,
+            _ if is_pack(path) => self.packs += len,
             _ => self.indexes += len,
         }
     }
@@ -79,23 +84,40 @@ pub struct Outcome {
 #[derive(Debug)]
 pub struct Collector<'v> {
     vault: &'v Vault,
-    _lock: Option<Box<dyn Lock>>,
+    _lock: Box<dyn Lock>,
 }
+
+/// How often and how long (in milliseconds) new transactions are kept waiting for those that go on to end, and how
+/// long they may then begin again. Commits take milliseconds; nobody should wait for somebody's upload of an hour.
+const TRIES: u32 = 50;
+const PAUSE: Duration = Duration::from_millis(10);
+const BREATH: Duration = Duration::from_millis(300);
 
 impl Vault {
     /// Waits until no transaction is going on and keeps it that way; `waiting` is told when that takes a while.
     pub fn collector(&self, waiting: &mut dyn FnMut()) -> Result<Collector<'_>, StoreError> {
         let media = self.media();
-        let failed = StoreError::io("lock", COLLECT_LOCK);
-        media.create_dir("locks").map_err(StoreError::io("create", "locks"))?;
-        let lock = match media.lock(COLLECT_LOCK, LockMode::Exclusive, Wait::No) {
-            Ok(None) => {
-                waiting();
-                media.lock(COLLECT_LOCK, LockMode::Exclusive, Wait::Forever)
-            }
-            done => done,
+        let take = |path: &str, wait| {
+            media.lock(path, LockMode::Exclusive, wait).map_err(StoreError::io("lock", path))
         };
-        Ok(Collector { vault: self, _lock: lock.map_err(failed)? })
+        media.create_dir("locks").map_err(StoreError::io("create", "locks"))?;
+        let mut told = false;
+        loop {
+            // Whoever begins passes this one first: so that many short transactions cannot keep a collection out.
+            let turn = take(TURN_LOCK, Wait::Forever)?;
+            for _ in 0..TRIES {
+                if let Some(lock) = take(COLLECT_LOCK, Wait::No)? {
+                    return Ok(Collector { vault: self, _lock: lock });
+                }
+                if !told {
+                    waiting();
+                    told = true;
+                }
+                std::thread::sleep(PAUSE);
+            }
+            drop(turn);
+            std::thread::sleep(BREATH);
+        }
     }
 }
 
@@ -128,7 +150,7 @@ impl Basis<'_> {
     fn removable(&self) -> Result<(Vec<(String, u64)>, u64), StoreError> {
         let (mut go, mut waiting) = (Vec::new(), 0);
         for (path, len) in self.folder.unnamed(self.view)? {
-            if self.policy.keep_unnamed_packs && path.ends_with(".pack") {
+            if self.policy.keep_unnamed_packs && is_pack(&path) {
                 waiting += len;
             } else {
                 go.push((path, len));

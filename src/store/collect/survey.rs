@@ -248,7 +248,7 @@ impl Plan {
     /// Bytes of live file records that stay, and whether one must be said anew that also has content in here.
     fn live_files(&self, index: &Index, marks: &Marks) -> Result<(u64, bool), StoreError> {
         let (mut bytes, mut mixed) = (0, false);
-        for ordinal in marked::<FileRow>(index.count::<FileRow>(), &marks.files) {
+        for ordinal in marked::<FileRow>(index, &marks.files) {
             let row: FileRow = index.row(ordinal)?;
             let extents = index.extents(&row)?;
             if self.moves(&extents) {
