@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 mod core;
 mod files;
+mod look;
 mod maintenance;
 mod merge;
 mod places;
