@@ -20,6 +20,7 @@ mod git;
 mod maintenance;
 mod mount;
 mod processes;
+mod refs;
 mod repair;
 mod seed;
 // The first steps in the README mount.

@@ -31,18 +31,23 @@ pub struct MountOptions {
     /// How long the kernel may keep names (also missing ones) and attributes without asking again; `None` is
     /// for ever, which is right for a tree that never changes.
     pub attribute_ttl: Option<Duration>,
+    /// Let the kernel read by itself what a [`backing`](ReadOnlyTree::backing) file is, where it may: at native speed,
+    /// with nothing checked on the way.
+    pub passthrough: bool,
     /// Number of threads that answer the kernel; 0 counts as 1. More than there are cores never helps.
     pub threads: usize,
 }
 
 impl MountOptions {
-    /// Options for a pinned tree: only the mounting user, kept for ever, at most two threads.
+    /// Options for a pinned tree: only the mounting user, kept for ever, passed through where possible, at most two
+    /// threads.
     pub fn new(source: impl Into<OsString>) -> Self {
         Self {
             source: source.into(),
             allow_other: false,
             allow_non_empty: false,
             attribute_ttl: None,
+            passthrough: true,
             threads: std::thread::available_parallelism().map_or(1, |cores| cores.get().min(2)),
         }
     }

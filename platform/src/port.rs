@@ -218,7 +218,7 @@ pub trait ReadOnlyTree: Send + Sync + fmt::Debug + 'static {
     ///
     /// An adapter may hand it to the kernel, which then reads it directly (FUSE passthrough). All handles of one
     /// node must give the same answer for the life of the tree. `None` means every byte goes through
-    /// [`read`](Self::read). No adapter asks yet.
+    /// [`read`](Self::read).
     fn backing(&self, _handle: FileHandle) -> Option<Arc<File>> {
         None
     }

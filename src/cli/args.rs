@@ -5,9 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use super::commands::{
-    branch, cat, commit, du, gc, init, log, ls_tree, manual, mount, rev_parse, squash, tag, umount, verify,
-};
+use super::commands;
+use super::style::When;
 
 /// A versioned repository for large files, in one folder
 ///
@@ -38,30 +37,45 @@ pub(super) struct Cli {
     /// Report as JSON on standard output, errors as JSON on standard error
     #[arg(long, global = true)]
     pub(super) json: bool,
+    /// Use colours: always, never, or on a terminal
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
+    pub(super) color: When,
+    /// Don't show long output through a pager
+    #[arg(long, global = true)]
+    pub(super) no_pager: bool,
     #[command(subcommand)]
     pub(super) command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    Init(init::InitArgs),
-    Commit(commit::CommitArgs),
-    Log(log::LogArgs),
-    LsTree(ls_tree::LsTreeArgs),
-    Cat(cat::CatArgs),
+    Init(commands::init::InitArgs),
+    Commit(commands::commit::CommitArgs),
+    Log(commands::log::LogArgs),
+    Diff(commands::diff::DiffArgs),
+    LsTree(commands::ls_tree::LsTreeArgs),
+    Cat(commands::cat::CatArgs),
+    Download(commands::download::DownloadArgs),
+    Snapshot(commands::snapshot::SnapshotArgs),
+    Upload(commands::upload::UploadArgs),
+    Rm(commands::rm::RmArgs),
     /// Show where the vault stands, and who is using it
     Status,
-    Branch(branch::BranchArgs),
-    Tag(tag::TagArgs),
-    RevParse(rev_parse::RevParseArgs),
-    Verify(verify::VerifyArgs),
-    Du(du::DuArgs),
-    Gc(gc::GcArgs),
-    Squash(squash::SquashArgs),
-    Mount(mount::MountArgs),
+    Branch(commands::branch::BranchArgs),
+    Tag(commands::tag::TagArgs),
+    Reset(commands::reset::ResetArgs),
+    Reflog(commands::reflog::ReflogArgs),
+    Op(commands::op::OpArgs),
+    Undo(commands::undo::UndoArgs),
+    RevParse(commands::rev_parse::RevParseArgs),
+    Verify(commands::verify::VerifyArgs),
+    Du(commands::du::DuArgs),
+    Gc(commands::gc::GcArgs),
+    Squash(commands::squash::SquashArgs),
+    Mount(commands::mount::MountArgs),
     /// List what is mounted on this machine
     Mounts,
-    Umount(umount::UmountArgs),
-    Completions(manual::CompletionsArgs),
-    Man(manual::ManArgs),
+    Umount(commands::umount::UmountArgs),
+    Completions(commands::manual::CompletionsArgs),
+    Man(commands::manual::ManArgs),
 }

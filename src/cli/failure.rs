@@ -13,6 +13,35 @@ use super::output::{json_line, printable};
 use crate::ops::OpsError;
 use crate::snapshot::{SnapshotError, StoreError};
 
+/// What the program exits with for each code; 1 for all others.
+const EXIT_CODES: &[(&str, u8)] = &[
+    ("broken-pipe", 0),
+    ("usage", 2),
+    ("unsupported-path", 2),
+    ("invalid-ref-name", 2),
+    ("invalid-argument", 2),
+    ("not-a-vault", 3),
+    ("revision-not-found", 3),
+    ("ambiguous-revision", 3),
+    ("entry-not-found", 3),
+    ("transaction-not-found", 3),
+    ("conflict", 4),
+    ("path-conflict", 4),
+    ("ref-exists", 4),
+    ("ref-conflict", 4),
+    ("repository-exists", 4),
+    ("nothing-to-commit", 4),
+    ("nothing-matched", 4),
+    ("default-branch", 4),
+    ("not-merged", 4),
+    ("not-fast-forward", 4),
+    ("cannot-undo", 4),
+    ("damaged", 5),
+    ("unsupported-version", 5),
+    ("id-collision", 5),
+    ("mount", 6),
+];
+
 /// Why a command ends without success.
 #[derive(Debug)]
 pub(super) struct Failure {
@@ -47,16 +76,7 @@ impl Failure {
     }
 
     fn exit_code(&self) -> u8 {
-        match &*self.code {
-            "broken-pipe" => 0,
-            "usage" | "unsupported-path" | "invalid-ref-name" | "invalid-argument" => 2,
-            "not-a-vault" | "revision-not-found" | "ambiguous-revision" | "entry-not-found" => 3,
-            "conflict" | "path-conflict" | "ref-exists" | "ref-conflict" | "repository-exists"
-            | "nothing-to-commit" => 4,
-            "damaged" | "unsupported-version" | "id-collision" => 5,
-            "mount" => 6,
-            _ => 1,
-        }
+        EXIT_CODES.iter().find(|(code, _)| *code == self.code).map_or(1, |(_, exit)| *exit)
     }
 
     /// Prints the failure to standard error and answers the exit code.

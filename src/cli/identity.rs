@@ -3,8 +3,9 @@
 use std::collections::hash_map::RandomState;
 use std::ffi::OsStr;
 use std::hash::{BuildHasher as _, Hasher as _};
-use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::io;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use jiff::ZonedDateTime;
 
@@ -78,10 +79,29 @@ fn identity(role: &str) -> Result<(String, String), Failure> {
 /// Asking Git takes as long as a small commit, and author and committer both want to know.
 static GIT_CONFIG: OnceLock<(Option<String>, Option<String>)> = OnceLock::new();
 
+/// The `git` that was started early; its answer is a few bytes, so it never waits for us.
+static STARTED: Mutex<Option<Child>> = Mutex::new(None);
+
+/// Starts asking Git who commits, if it will have to be asked: it answers while the vault is being opened.
+pub(super) fn ask_early() {
+    let known = |what: &str| {
+        ["AUTHOR", "COMMITTER"].iter().all(|role| variable(&format!("GIT_{role}_{what}")).is_some())
+    };
+    if variable("HUBVAULT_AUTHOR").is_none() && !(known("NAME") && known("EMAIL")) {
+        *STARTED.lock().unwrap_or_else(PoisonError::into_inner) = start_git().ok();
+    }
+}
+
+fn start_git() -> io::Result<Child> {
+    let arguments = ["config", "--null", "--get-regexp", r"^user\.(name|email)$"].map(OsStr::new);
+    let mut git = Command::new("git");
+    git.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()
+}
+
 /// `user.name` and `user.email` as Git itself finds them; nothing when there is no Git.
 fn git_config() -> (Option<String>, Option<String>) {
-    let arguments = ["config", "--null", "--get-regexp", r"^user\.(name|email)$"].map(OsStr::new);
-    let output = Command::new("git").args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).output();
+    let started = STARTED.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let output = started.map_or_else(start_git, Ok).and_then(Child::wait_with_output);
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
     let value = |key: &str| {
         // The last one wins, as in Git.

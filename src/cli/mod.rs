@@ -5,17 +5,23 @@
 //! knows nothing of how they are stored.
 
 mod args;
+mod changes;
 mod commands;
+mod diffstat;
 mod failure;
 mod identity;
 mod output;
+mod pager;
 mod parse;
 mod progress;
 mod reference;
+mod style;
+mod when;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, FromArgMatches as _};
+use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _};
+use jiff::ZonedDateTime;
 use tracing_subscriber::EnvFilter;
 
 pub use reference::markdown as reference;
@@ -25,7 +31,9 @@ use self::failure::Failure;
 
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {
-    let matches = match Cli::command().try_get_matches() {
+    let colours = if style::allowed() { ColorChoice::Auto } else { ColorChoice::Never };
+    let grammar = when::in_arguments(Cli::command().color(colours), &ZonedDateTime::now());
+    let matches = match grammar.try_get_matches() {
         Ok(matches) => matches,
         Err(error) if error.use_stderr() && std::env::args_os().any(|word| word == "--json") => {
             return Failure::usage(error.render().to_string().trim()).report(true);

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::failure::Failure;
 use crate::ops::Timestamp;
+use crate::ops::diff::quote::quoted;
 
 /// Standard output, locked and buffered.
 pub(super) fn stdout() -> io::BufWriter<StdoutLock<'static>> {
@@ -84,13 +85,16 @@ pub(super) fn printable(text: &str) -> String {
         .collect()
 }
 
+/// One line of a file without control characters but tabs.
+pub(super) fn tame(line: &str) -> String {
+    line.chars()
+        .flat_map(|c| if c.is_control() && c != '\t' { c.escape_default().collect() } else { vec![c] })
+        .collect()
+}
+
 /// A path as Git prints it: quoted when it has quotes, backslashes or control characters.
 pub(super) fn path(text: &str) -> String {
-    if text.chars().any(|c| c.is_control() || c == '"' || c == '\\') {
-        format!("\"{}\"", text.escape_default())
-    } else {
-        text.to_owned()
-    }
+    quoted(text).into_owned()
 }
 
 /// Bytes for people: `12.3 MiB`.

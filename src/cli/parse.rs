@@ -44,11 +44,15 @@ pub(super) fn date(text: &str, zone: &TimeZone) -> Result<Timestamp, String> {
     if let Some(raw) = git_raw(text) {
         return Ok(raw);
     }
+    // As Git writes it: a space before the offset.
+    let joined = text.rsplit_once(' ').filter(|(_, offset)| offset.starts_with(['+', '-']));
+    let joined = joined.map(|(time, offset)| format!("{time}{offset}"));
     let parsed: Option<ZonedDateTime> = text
         .parse::<ZonedDateTime>()
         .ok()
         .or_else(|| rfc2822::parse(text).ok())
         .or_else(|| with_offset(text))
+        .or_else(|| with_offset(joined.as_deref()?))
         .or_else(|| text.parse::<DateTime>().ok()?.to_zoned_datetime(zone.clone()).ok())
         .or_else(|| text.parse::<jiff::civil::Date>().ok()?.to_zoned_datetime(zone.clone()).ok());
     parsed.map(|zoned| timestamp(&zoned)).ok_or_else(|| {
@@ -119,6 +123,16 @@ pub(super) fn pair<'a>(option: &str, text: &'a str) -> Result<(&'a str, &'a str)
     }
 }
 
+/// At the last `@` that is not part of `@{...}`; `MNT@{1}` is short for `MNT@@{1}`.
+fn split_at_sign(target: &str) -> Option<(&str, &str)> {
+    let suffix = target.strip_suffix('}').and_then(|text| text.rfind("@{")).unwrap_or(target.len());
+    match target[..suffix].rfind('@') {
+        Some(at) => Some((&target[..at], &target[at + 1..])),
+        None if suffix < target.len() => Some(target.split_at(suffix)),
+        None => None,
+    }
+}
+
 /// A mount point and, after its last `@`, a revision.
 pub(super) fn mount_target<'a>(
     target: &'a str,
@@ -127,7 +141,7 @@ pub(super) fn mount_target<'a>(
     if revision.is_some() {
         return Ok((target, revision));
     }
-    match target.rsplit_once('@') {
+    match split_at_sign(target) {
         None => Ok((target, None)),
         Some(("", _)) => Err(format!("`{target}` names no folder before the `@`")),
         Some((_, "")) => Err(format!(
@@ -160,6 +174,7 @@ mod tests {
         assert_eq!(date("@1700000000", &utc), at(1_700_000_000, 0));
         assert_eq!(date("2023-11-14T22:13:20Z", &utc), at(1_700_000_000, 0));
         assert_eq!(date("2023-11-14T23:13:20+01:00", &utc), at(1_700_000_000, 60));
+        assert_eq!(date("2023-11-14 23:13:20 +0100", &utc), at(1_700_000_000, 60));
         assert_eq!(date("2023-11-14 22:13:20", &utc), at(1_700_000_000, 0));
         assert_eq!(date("Tue, 14 Nov 2023 22:13:20 +0000", &utc), at(1_700_000_000, 0));
         assert_eq!(date("2023-11-14", &utc), at(1_699_920_000, 0));
@@ -187,6 +202,11 @@ mod tests {
         assert_eq!(mount_target("/mnt/a", None), Ok(("/mnt/a", None)));
         assert_eq!(mount_target("/mnt/a@b@v1/x", None), Ok(("/mnt/a@b", Some("v1/x"))));
         assert_eq!(mount_target("/mnt/a@b", Some("v1")), Ok(("/mnt/a@b", Some("v1"))));
+        assert_eq!(mount_target("/mnt/a@main@{1}", None), Ok(("/mnt/a", Some("main@{1}"))));
+        assert_eq!(mount_target("/mnt/a@@{1}", None), Ok(("/mnt/a", Some("@{1}"))));
+        assert_eq!(mount_target("/mnt/a@{1}", None), Ok(("/mnt/a", Some("@{1}"))));
+        assert_eq!(mount_target("/mnt/{a}", None), Ok(("/mnt/{a}", None)));
+        assert_eq!(mount_target("/mnt/a@main@{@5}", None), Ok(("/mnt/a", Some("main@{@5}"))));
         assert!(mount_target("/mnt/a@", None).is_err());
         assert!(mount_target("@main", None).is_err());
     }

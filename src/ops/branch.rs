@@ -1,12 +1,18 @@
-//! Branches: listed and created. A branch is a name that moves with its commits.
+//! Branches: listed, created, renamed, deleted, and which one is the default. A branch is a name that moves with its
+//! commits.
+
+use std::sync::Arc;
 
 use super::error::OpsError;
-use super::models::GitRefInfo;
-use super::refs::NewRef;
+use super::history::History;
+use super::models::{GitRefInfo, RefMove};
+use super::refs::{NewRef, not_there};
 use super::{Actor, Repository};
 use crate::snapshot::resolve;
 use crate::store::id::ObjectId;
+use crate::store::publish::{Change, move_ref};
 use crate::store::refname::RefName;
+use crate::store::vault::View;
 
 impl Repository {
     /// Every branch, by name.
@@ -36,4 +42,93 @@ impl Repository {
         let message = format!("branch: Created from {start}");
         self.create_ref(&NewRef { name, message, command: "branch", exist_ok, target: &|_| Ok(at) }, actor)
     }
+
+    /// Makes the branch `new` of the branch `old`; the default branch stays the default under its new name.
+    ///
+    /// # Errors
+    /// [`OpsError::BranchNotFound`], and [`OpsError::RefExists`] when there is a branch `new`.
+    pub fn rename_branch(&self, old: &str, new: &str, actor: &Actor) -> Result<RefMove, OpsError> {
+        let (from, to) = (RefName::branch(old)?, RefName::branch(new)?);
+        let message = format!("Branch: renamed {from} to {to}");
+        self.transact(actor, "branch", |transaction, view| {
+            let at = view.target(&from).ok_or_else(|| not_there(&from))?;
+            if let Some(at) = view.target(&to) {
+                return Err(OpsError::RefExists { name: to.to_string(), at });
+            }
+            let mut refs = vec![
+                move_ref(from.clone(), Some(at), None, &message),
+                move_ref(to.clone(), None, Some(at), &message),
+            ];
+            refs.sort_by(|a, b| a.name.cmp(&b.name));
+            let default_branch = (*view.default_branch()? == from).then(|| to.clone());
+            let published = transaction.publish(Change { refs, default_branch })?;
+            Ok(RefMove::new(&to, None, Some(at), Some(published.seq)))
+        })
+    }
+
+    /// Moves a branch to `revision`, or creates it there.
+    pub fn force_branch(
+        &self,
+        branch: &str,
+        revision: Option<&str>,
+        actor: &Actor,
+    ) -> Result<RefMove, OpsError> {
+        let name = RefName::branch(branch)?;
+        let start = revision.unwrap_or("HEAD");
+        self.transact(actor, "branch", |transaction, view| {
+            let (old, new) = (view.target(&name), resolve::commit(view, start)?);
+            if old == Some(new) {
+                return Ok(transaction.confirm().map(|()| RefMove::new(&name, old, Some(new), None))?);
+            }
+            let what = if old.is_some() { "Reset to" } else { "Created from" };
+            let refs = vec![move_ref(name.clone(), old, Some(new), &format!("branch: {what} {start}"))];
+            let published = transaction.publish(Change { refs, default_branch: None })?;
+            Ok(RefMove::new(&name, old, Some(new), Some(published.seq)))
+        })
+    }
+
+    /// Deletes a branch. Unless `force`, only when the default branch has all its commits, as `git branch -d`.
+    ///
+    /// # Errors
+    /// [`OpsError::DefaultBranch`] for the default branch, [`OpsError::NotMerged`], [`OpsError::BranchNotFound`].
+    pub fn delete_branch(&self, branch: &str, force: bool, actor: &Actor) -> Result<RefMove, OpsError> {
+        let name = RefName::branch(branch)?;
+        self.move_existing(&name, ("branch", "branch: deleted"), actor, &|view, at| {
+            let default = view.default_branch()?;
+            if *default == name {
+                return Err(OpsError::DefaultBranch(branch.to_owned()));
+            }
+            if !force && !is_in_history(view, at, default.as_str())? {
+                let (branch, default) = (branch.to_owned(), default.short().to_owned());
+                return Err(OpsError::NotMerged { branch, at, default });
+            }
+            Ok(None)
+        })
+    }
+
+    /// Makes `branch` the default branch; answers the number of the transaction, if one was needed.
+    ///
+    /// # Errors
+    /// [`OpsError::BranchNotFound`].
+    pub fn set_default_branch(&self, branch: &str, actor: &Actor) -> Result<Option<u64>, OpsError> {
+        let name = RefName::branch(branch)?;
+        self.transact(actor, "branch", |transaction, view| {
+            view.target(&name).ok_or_else(|| not_there(&name))?;
+            if *view.default_branch()? == name {
+                return Ok(transaction.confirm().map(|()| None)?);
+            }
+            let change = Change { refs: Vec::new(), default_branch: Some(name.clone()) };
+            Ok(Some(transaction.publish(change)?.seq))
+        })
+    }
+}
+
+/// Whether the commit `id` is among those that lead to `revision`.
+fn is_in_history(view: &Arc<View>, id: ObjectId, revision: &str) -> Result<bool, OpsError> {
+    for commit in History::from(view, revision)? {
+        if commit?.0 == id {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

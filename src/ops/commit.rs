@@ -5,10 +5,13 @@
 //! pinned a parent gets a conflict instead.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::edit::TreeEditor;
+use super::edit::{Subtree, TreeEditor};
 use super::error::OpsError;
-use super::plan::{Edit, Plan, Totals};
+use super::patterns::Pattern;
+use super::plan::{Edit, GITATTRIBUTES, Plan, Totals};
+use super::source::{FolderSource, SharedReader};
 use super::transact::attempt;
 use super::{Actor, Repository};
 use crate::snapshot::{SnapshotError, resolve};
@@ -38,10 +41,27 @@ pub enum CommitOperation {
         /// What to remove.
         path_in_repo: RepoPath,
     },
-    /// Copies a file or a folder, as it is after the operations before.
+    /// Removes a file or a folder if it is what it is said to be; anything else is not found.
+    DeleteOnly {
+        /// What to remove.
+        path_in_repo: RepoPath,
+        /// Whether it must be a folder, or must be none.
+        folder: bool,
+    },
+    /// Removes the files that match, by their path in a folder. `.gitattributes` files stay: they say what the other
+    /// files are. That nothing matches is fine.
+    DeleteMatching {
+        /// The folder; `None` is the root.
+        folder: Option<RepoPath>,
+        /// What to remove.
+        patterns: Vec<Pattern>,
+    },
+    /// Copies a file or a folder.
     Copy {
         /// What to copy.
         source: RepoPath,
+        /// The revision to copy from; `None` is the branch as it is after the operations before.
+        src_revision: Option<String>,
         /// Where to.
         path_in_repo: RepoPath,
     },
@@ -54,6 +74,10 @@ pub enum AddSource {
     Local(PathBuf),
     /// A file with this content.
     Bytes(Vec<u8>),
+    /// A file with the content of a reader, from its beginning.
+    Reader(SharedReader),
+    /// Some files of a local folder.
+    Folder(FolderSource),
 }
 
 /// How to commit.
@@ -143,13 +167,13 @@ impl Repository {
         if operations.is_empty() && !options.allow_empty {
             return Err(OpsError::NoOperations);
         }
-        let view = self.vault().refresh()?;
+        let mut transaction = self.vault().begin(actor.context("commit"))?;
+        let view = Arc::clone(transaction.base());
         let branch = branch_name(&view, options.revision.as_deref())?;
         let (head, parent) = head_and_parent(&view, &branch, options)?;
         check_parent(&branch, parent, head)?;
-        let mut transaction = self.vault().begin(actor.context("commit"))?;
         let mut totals = Totals::default();
-        let plan = Plan::new(operations, self.root(), options.keep_links, progress)?;
+        let plan = Plan::new(operations, &view, self.root(), options.keep_links, progress)?;
         let attributes = plan.attributes(&view.catalog, view.catalog.commit(head)?.tree)?;
         let threshold = self.vault().settings().large_file_threshold;
         let is_pointer = |path: &RepoPath, size: u64| size >= threshold || attributes.is_lfs(path.as_str());
@@ -192,7 +216,12 @@ fn head_and_parent(
     Ok((head, parent))
 }
 
-fn check_parent(branch: &RefName, parent: Option<ObjectId>, head: ObjectId) -> Result<(), OpsError> {
+/// Refuses when the branch is not at the commit that was pinned.
+pub(super) fn check_parent(
+    branch: &RefName,
+    parent: Option<ObjectId>,
+    head: ObjectId,
+) -> Result<(), OpsError> {
     match parent {
         Some(expected) if expected != head => {
             Err(OpsError::Conflict { branch: branch.short().to_owned(), expected, found: head })
@@ -259,6 +288,23 @@ impl Edit {
             Self::Put(path, mode, id) => editor.put_file(catalog, path, *mode, *id),
             Self::Delete(path) if editor.delete(catalog, path)? => Ok(()),
             Self::Delete(path) => Err(missing(path)),
+            Self::DeleteOnly(path, folder) => {
+                match editor.get(catalog, path)? {
+                    Some(subtree) if subtree.is_folder() == *folder => editor.delete(catalog, path)?,
+                    _ => return Err(missing(path)),
+                };
+                Ok(())
+            }
+            Self::DeleteMatching(folder, patterns) => {
+                let doomed = editor.files(catalog, folder.as_ref(), &|path| {
+                    let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
+                    name != GITATTRIBUTES && patterns.iter().any(|pattern| pattern.matches(path))
+                })?;
+                doomed.iter().try_for_each(|path| editor.delete(catalog, path).map(drop).map_err(Into::into))
+            }
+            Self::PutSubtree(path, mode, id) => {
+                editor.put_subtree(catalog, path, Subtree::stored(*mode, *id))
+            }
             Self::Copy(from, to) => {
                 let subtree = editor.get(catalog, from)?.ok_or_else(|| missing(from))?;
                 editor.put_subtree(catalog, to, subtree)

@@ -12,7 +12,7 @@ use crate::store::catalog::Catalog;
 use crate::store::id::ObjectId;
 use crate::store::object::Kind;
 use crate::store::object::{Mode, Tree, TreeEntry};
-use crate::store::path::{RepoPath, collision_key};
+use crate::store::path::{MAX_DEPTH, PathError, RepoPath, collision_key};
 use crate::store::transaction::Transaction;
 
 /// A tree being edited.
@@ -38,6 +38,18 @@ struct Folder {
 /// Part of a tree, to be put somewhere else.
 #[derive(Debug, Clone)]
 pub struct Subtree(Node);
+
+impl Subtree {
+    /// A file or folder that is stored.
+    pub fn stored(mode: Mode, id: ObjectId) -> Self {
+        Self(Node::Stored(mode, id))
+    }
+
+    /// Whether it is a folder.
+    pub fn is_folder(&self) -> bool {
+        matches!(self.0, Node::Open(_) | Node::Stored(Mode::Directory, _))
+    }
+}
 
 impl Folder {
     fn load(catalog: &Catalog, id: ObjectId) -> Result<Self, StoreError> {
@@ -161,6 +173,46 @@ impl TreeEditor {
         let left_empty = at.entries.is_empty();
         if left_empty && let Some(parent) = path.parent() {
             self.delete(catalog, &parent)?;
+        }
+        Ok(found)
+    }
+
+    /// Paths of the files below `folder` (`None`: all) that `takes` answers `true` for, asked with the path in that
+    /// folder.
+    pub fn files(
+        &mut self,
+        catalog: &Catalog,
+        folder: Option<&RepoPath>,
+        takes: &dyn Fn(&str) -> bool,
+    ) -> Result<Vec<RepoPath>, OpsError> {
+        let top = match folder {
+            None => Node::Open(self.root.clone()),
+            Some(path) => match self.get(catalog, path)? {
+                Some(found) => found.0,
+                None => return Ok(Vec::new()),
+            },
+        };
+        let prefix = folder.map_or_else(String::new, |folder| format!("{folder}/"));
+        let mut found = Vec::new();
+        let mut pending = vec![(String::new(), top, 0)];
+        while let Some((path, node, depth)) = pending.pop() {
+            let folder = match node {
+                Node::Stored(Mode::Directory, _) | Node::Open(_) if depth > MAX_DEPTH => {
+                    return Err(PathError::TooDeep { start: path.chars().take(40).collect() }.into());
+                }
+                Node::Stored(Mode::Directory, id) => Folder::load(catalog, id)?,
+                Node::Open(folder) => folder,
+                Node::Stored(..) => {
+                    if takes(&path) {
+                        found.push(RepoPath::new(&format!("{prefix}{path}"))?);
+                    }
+                    continue;
+                }
+            };
+            let inside = if path.is_empty() { path } else { path + "/" };
+            pending.extend(folder.entries.into_iter().map(|(name, node)| {
+                (format!("{inside}{}", String::from_utf8_lossy(&name)), node, depth + 1)
+            }));
         }
         Ok(found)
     }

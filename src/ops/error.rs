@@ -37,6 +37,28 @@ pub enum OpsError {
         /// What is in the way and what to do.
         detail: String,
     },
+    /// The branch has commits that the source does not have.
+    #[error(
+        "{branch} has commits that {source_revision} does not have, so it cannot just be moved there; nothing was \
+         done: leave out `--ff-only` to make a merge commit"
+    )]
+    NotFastForward {
+        /// The branch.
+        branch: String,
+        /// What was to be merged.
+        source_revision: String,
+    },
+    /// Two histories have no commit in common.
+    #[error(
+        "{branch} and {source_revision} have no commit in common; nothing was done: with \
+         `--allow-unrelated-histories` they are merged as if both came from an empty folder"
+    )]
+    UnrelatedHistories {
+        /// The branch.
+        branch: String,
+        /// What was to be merged.
+        source_revision: String,
+    },
     /// A ref with that name exists.
     #[error("{name} already exists, at {at}")]
     RefExists {
@@ -54,6 +76,57 @@ pub enum OpsError {
     /// The branch does not exist.
     #[error("branch `{0}` not found; `hv branch` lists them, `hv branch NAME` creates one")]
     BranchNotFound(String),
+    /// The tag does not exist.
+    #[error("tag `{0}` not found; `hv tag` lists them")]
+    TagNotFound(String),
+    /// A short name is a branch and a tag.
+    #[error("`{0}` is a branch and a tag; say refs/heads/{0} or refs/tags/{0}")]
+    TwoRefs(String),
+    /// The default branch cannot go.
+    #[error(
+        "`{0}` is the default branch, which a vault cannot be without; make another one the default first \
+         (`hv branch --default NAME`)"
+    )]
+    DefaultBranch(String),
+    /// Deleting the branch would leave commits that the default branch does not have.
+    #[error(
+        "branch `{branch}` (at {at}) has commits that `{default}` does not have; merge it first, or delete it \
+         all the same with `hv branch -D {branch}`"
+    )]
+    NotMerged {
+        /// The branch.
+        branch: String,
+        /// Where it is.
+        at: ObjectId,
+        /// The default branch.
+        default: String,
+    },
+    /// No transaction has this number.
+    #[error("transaction {0} not found; `hv op log` lists them")]
+    TransactionNotFound(u64),
+    /// What a transaction moved was moved again since.
+    #[error(
+        "transaction {transaction} cannot be undone: {what} has moved since, last by transaction {later} \
+         ({command}); nothing was changed: undo the later ones first (`hv undo {later}`)"
+    )]
+    UndoConflict {
+        /// The transaction that was to be undone.
+        transaction: u64,
+        /// Full name of the ref, or `the default branch`.
+        what: String,
+        /// The newest transaction that moved it.
+        later: u64,
+        /// What that was, in one word.
+        command: String,
+    },
+    /// A transaction cannot be undone.
+    #[error("transaction {transaction} cannot be undone: {detail}")]
+    CannotUndo {
+        /// Its number.
+        transaction: u64,
+        /// Why not, and what to do.
+        detail: String,
+    },
     /// Only a branch can be changed like this.
     #[error("`{0}` is no branch; give the name of one (`hv branch` lists them)")]
     NotABranch(String),
@@ -81,6 +154,33 @@ pub enum OpsError {
         /// The operating system's answer.
         source: io::Error,
     },
+    /// A file or folder outside the vault cannot be written.
+    #[error("cannot write `{}`: {source}", path.display())]
+    LocalWrite {
+        /// The file or folder.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: io::Error,
+    },
+    /// The vault has no place for a copy.
+    #[error(
+        "cannot keep a copy in `{}`: {source}; name a folder outside the vault to download to (`--local-dir`)",
+        path.display()
+    )]
+    NoCache {
+        /// The vault's cache.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: io::Error,
+    },
+    /// No file of a folder is to be uploaded.
+    #[error("nothing in `{}` is to be uploaded: {detail}", path.display())]
+    NothingMatched {
+        /// The folder.
+        path: PathBuf,
+        /// Why nothing.
+        detail: String,
+    },
     /// Garbage is not collected from a vault in which something that is needed is damaged or missing.
     #[error("nothing was removed, because the vault is not whole: {0}")]
     NotCollected(StoreError),
@@ -105,13 +205,23 @@ impl OpsError {
     /// A stable one-word code.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Conflict { .. } | Self::NotInHistory { .. } => "conflict",
+            Self::Conflict { .. } | Self::UndoConflict { .. } | Self::NotInHistory { .. } => "conflict",
             Self::PathConflict { .. } => "path-conflict",
+            Self::NotFastForward { .. } => "not-fast-forward",
+            Self::UnrelatedHistories { .. } => "unrelated-histories",
             Self::RefExists { .. } => "ref-exists",
             Self::RepositoryExists(_) => "repository-exists",
             Self::NoOperations => "nothing-to-commit",
-            Self::BranchNotFound(_) => "revision-not-found",
-            Self::Local { .. } | Self::LocalIo { .. } => "local-file",
+            Self::BranchNotFound(_) | Self::TagNotFound(_) => "revision-not-found",
+            Self::TwoRefs(_) => "ref-conflict",
+            Self::DefaultBranch(_) => "default-branch",
+            Self::NotMerged { .. } => "not-merged",
+            Self::TransactionNotFound(_) => "transaction-not-found",
+            Self::CannotUndo { .. } => "cannot-undo",
+            Self::Local { .. } | Self::LocalIo { .. } | Self::LocalWrite { .. } | Self::NoCache { .. } => {
+                "local-file"
+            }
+            Self::NothingMatched { .. } => "nothing-matched",
             Self::Invalid(_) => "invalid-argument",
             Self::Path(_) => "unsupported-path",
             Self::RefName(_) | Self::NotABranch(_) => "invalid-ref-name",
@@ -122,14 +232,16 @@ impl OpsError {
 
     /// The class of the Python package `hubvault` that this is: what a binding for Python raises.
     pub fn python_class(&self) -> &'static str {
+        if matches!(self, Self::NotCollected(_)) {
+            return "VerificationError";
+        }
         match self.code() {
             "not-a-vault" => "RepositoryNotFoundError",
             "repository-exists" => "RepositoryAlreadyExistsError",
-            "revision-not-found" | "ambiguous-revision" => "RevisionNotFoundError",
+            "revision-not-found" | "ambiguous-revision" | "transaction-not-found" => "RevisionNotFoundError",
             "entry-not-found" | "is-a-directory" => "EntryNotFoundError",
-            "conflict" | "path-conflict" | "ref-exists" | "ref-conflict" | "nothing-to-commit" => {
-                "ConflictError"
-            }
+            "conflict" | "path-conflict" | "ref-exists" | "ref-conflict" | "nothing-to-commit"
+            | "nothing-matched" | "default-branch" | "not-merged" | "cannot-undo" => "ConflictError",
             "damaged" | "id-collision" | "unsupported-version" => "IntegrityError",
             "unsupported-path" | "invalid-ref-name" | "not-a-directory" => "UnsupportedPathError",
             "invalid-argument" | "local-file" => "ValueError",

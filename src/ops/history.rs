@@ -1,5 +1,6 @@
 //! `log`: the commits that lead to a revision, newest first, read as they are asked for.
 
+use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, HashSet};
 use std::sync::Arc;
 
@@ -16,12 +17,41 @@ use crate::store::vault::View;
 #[derive(Debug)]
 pub struct History {
     view: Arc<View>,
-    pending: BinaryHeap<(i64, std::cmp::Reverse<u64>, ObjectId)>,
+    pending: BinaryHeap<Reached>,
     seen: HashSet<ObjectId>,
     /// Breaks ties by the order in which commits were reached.
     reached: u64,
     /// Why parents could not be read.
     unreadable: Vec<Error>,
+}
+
+/// A commit that was read and waits for its turn.
+#[derive(Debug)]
+struct Reached {
+    /// Its time and, among equal times, the order in which commits were reached: unique.
+    place: (i64, Reverse<u64>),
+    id: ObjectId,
+    commit: Commit,
+}
+
+impl PartialEq for Reached {
+    fn eq(&self, other: &Self) -> bool {
+        self.place == other.place
+    }
+}
+
+impl Eq for Reached {}
+
+impl PartialOrd for Reached {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Reached {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.place.cmp(&other.place)
+    }
 }
 
 impl Repository {
@@ -73,22 +103,22 @@ impl History {
 
     fn reach(&mut self, id: ObjectId) -> Result<(), Error> {
         if self.seen.insert(id) {
-            let time = self.view.catalog.commit(id)?.committer.time().seconds;
+            let commit = self.view.catalog.commit(id)?;
             self.reached += 1;
-            self.pending.push((time, std::cmp::Reverse(self.reached), id));
+            let place = (commit.committer.time().seconds, Reverse(self.reached));
+            self.pending.push(Reached { place, id, commit });
         }
         Ok(())
     }
 
-    fn step(&mut self, id: ObjectId) -> Result<(ObjectId, Commit), Error> {
-        let commit = self.view.catalog.commit(id)?;
+    fn step(&mut self, id: ObjectId, commit: Commit) -> (ObjectId, Commit) {
         for &parent in &commit.parents {
             // A parent that cannot be read must not hide its child: it is told of after all that can be.
             if let Err(error) = self.reach(parent) {
                 self.unreadable.push(error);
             }
         }
-        Ok((id, commit))
+        (id, commit)
     }
 }
 
@@ -97,7 +127,7 @@ impl Iterator for History {
 
     fn next(&mut self) -> Option<Self::Item> {
         match self.pending.pop() {
-            Some((_, _, id)) => Some(self.step(id)),
+            Some(Reached { id, commit, .. }) => Some(Ok(self.step(id, commit))),
             None => self.unreadable.pop().map(Err),
         }
     }

@@ -7,8 +7,12 @@
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ignore::{DirEntry, WalkBuilder, WalkState};
 
 use super::error::OpsError;
+use super::patterns::PathFilter;
 use crate::store::ingest::Content;
 use crate::store::object::Mode;
 use crate::store::path::{PathError, RepoPath};
@@ -31,11 +35,20 @@ pub struct Found {
 pub struct Walk {
     /// Files and symlinks, each folder in name order.
     pub found: Vec<Found>,
-    /// What was left out: `.git` folders.
+    /// What was left out: `.git`, and what downloads remember of themselves.
     pub skipped: Vec<PathBuf>,
     /// Whether symlinks are taken even when they dangle or lead out of what is committed.
     pub keep_links: bool,
+    /// Which files of a folder are taken, by their path in it.
+    pub filter: PathFilter,
+    /// Whether `.hvignore` and `.gitignore` files in a folder count, as Git reads them.
+    pub respect_ignore: bool,
 }
+
+/// Threads that look at folders.
+const THREADS: usize = 4;
+/// Says like `.gitignore`, besides it, what is left out.
+const IGNORE_FILE: &str = ".hvignore";
 
 fn io_error(path: &Path) -> impl FnOnce(io::Error) -> OpsError {
     let path = path.to_owned();
@@ -67,17 +80,19 @@ impl Walk {
             return self.add_folder(local, path, vault);
         }
         let path = path.ok_or_else(|| refuse(local, "a file needs a name in the repository: NAME=FILE"))?;
-        self.add_file(local, path.clone(), &metadata, None)
+        let found = self.file(local, path.clone(), &metadata, None)?;
+        self.found.push(found);
+        Ok(())
     }
 
-    /// Adds one file found in the committed folder `top`, if in any.
-    fn add_file(
-        &mut self,
+    /// One file found in the committed folder `top`, if in any.
+    fn file(
+        &self,
         local: &Path,
         path: RepoPath,
         metadata: &Metadata,
         top: Option<&Path>,
-    ) -> Result<(), OpsError> {
+    ) -> Result<Found, OpsError> {
         let kind = metadata.file_type();
         let (mode, size) = if kind.is_symlink() {
             if !self.keep_links {
@@ -92,45 +107,118 @@ impl Walk {
                 "is not a file, a folder or a symlink (a socket, pipe or device cannot be committed)",
             ));
         };
-        self.found.push(Found { path, local: local.to_owned(), mode, size });
-        Ok(())
+        Ok(Found { path, local: local.to_owned(), mode, size })
     }
 
-    fn add_folder(
+    /// Finds the files of a folder, by several threads. The order in which they look does not show.
+    pub fn add_folder(
         &mut self,
         top: &Path,
         path: Option<&RepoPath>,
         vault: Option<&Path>,
     ) -> Result<(), OpsError> {
-        let mut pending = vec![(top.to_owned(), path.cloned())];
-        while let Some((folder, path)) = pending.pop() {
-            if vault.is_some() && folder.canonicalize().ok().as_deref() == vault {
-                return Err(refuse(
-                    &folder,
-                    "is the vault itself; keep the vault outside of what is committed into it",
-                ));
-            }
-            for name in sorted_names(&folder)? {
-                let local = folder.join(&name);
-                if name == ".git" {
-                    self.skipped.push(local);
-                    continue;
-                }
-                let name =
-                    name.to_str().ok_or_else(|| refuse(&local, "has a name that is not UTF-8; rename it"))?;
-                let target = join(path.as_ref(), name).map_err(|error| refuse(&local, error.to_string()))?;
-                let metadata = fs::symlink_metadata(&local).map_err(io_error(&local))?;
-                if metadata.is_dir() {
-                    pending.push((local, Some(target)));
-                } else {
-                    self.add_file(&local, target, &metadata, Some(top))?;
-                }
-            }
+        if !fs::metadata(top).map_err(io_error(top))?.is_dir() {
+            return Err(refuse(top, "is not a folder"));
         }
+        let skipped = Arc::new(Mutex::new(Vec::new()));
+        let skip = Arc::clone(&skipped);
+        let mut builder = WalkBuilder::new(top);
+        builder.standard_filters(false).follow_links(false).threads(THREADS).filter_entry(move |entry| {
+            let left_out = entry.depth() > 0 && is_left_out(entry);
+            if left_out {
+                locked(&skip).push(entry.path().to_owned());
+            }
+            !left_out
+        });
+        if self.respect_ignore {
+            builder.git_ignore(true).require_git(false).add_custom_ignore_filename(IGNORE_FILE);
+        }
+        let finds = Mutex::new(Ok(Vec::new()));
+        let this = &*self;
+        builder.build_parallel().run(|| {
+            let finds = &finds;
+            Box::new(move |entry| {
+                let found = walk_error(entry).and_then(|entry| this.look_at(&entry, top, path, vault));
+                let mut finds = locked(finds);
+                match (found, finds.as_mut()) {
+                    (Ok(found), Ok(finds)) => finds.extend(found),
+                    (Err(error), Ok(_)) => *finds = Err(error),
+                    (_, Err(_)) => {}
+                }
+                if finds.is_ok() { WalkState::Continue } else { WalkState::Quit }
+            })
+        });
+        self.found.extend(finds.into_inner().unwrap_or_else(PoisonError::into_inner)?);
+        self.skipped.append(&mut locked(&skipped));
+        self.skipped.sort();
         // Path order: neighbours in a folder become neighbours in a pack, and are read forward later.
         self.found.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(())
     }
+
+    /// What one thing in the folder `top` is, if it is a file that is wanted.
+    fn look_at(
+        &self,
+        entry: &DirEntry,
+        top: &Path,
+        path: Option<&RepoPath>,
+        vault: Option<&Path>,
+    ) -> Result<Option<Found>, OpsError> {
+        let local = entry.path();
+        if entry.depth() == 0 || entry.file_type().is_some_and(|kind| kind.is_dir()) {
+            if vault.is_some() && local.canonicalize().ok().as_deref() == vault {
+                return Err(refuse(
+                    local,
+                    "is the vault itself; keep the vault outside of what is committed into it",
+                ));
+            }
+            return Ok(None);
+        }
+        let inside = local.strip_prefix(top).unwrap_or(local);
+        let names: Vec<_> = inside.components().map(|name| name.as_os_str().to_string_lossy()).collect();
+        let inside = names.join("/");
+        if !self.filter.takes(&inside) {
+            return Ok(None);
+        }
+        if local.strip_prefix(top).unwrap_or(local).to_str().is_none() {
+            return Err(refuse(local, "has a name that is not UTF-8; rename it"));
+        }
+        let target = join(path, &inside).map_err(|error| refuse(local, error.to_string()))?;
+        let metadata = fs::symlink_metadata(local).map_err(io_error(local))?;
+        self.file(local, target, &metadata, Some(top)).map(Some)
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What no commit wants: Git's own folder, and what downloads remember in the folder they write to.
+fn is_left_out(entry: &DirEntry) -> bool {
+    let name = entry.file_name();
+    let in_cache = || entry.path().parent().and_then(Path::file_name).is_some_and(|above| above == ".cache");
+    name == ".git" || ((name == "huggingface" || name == "hubvault") && in_cache())
+}
+
+/// The entry, or the error with the path it is about.
+fn walk_error(entry: Result<DirEntry, ignore::Error>) -> Result<DirEntry, OpsError> {
+    entry.map_err(|mut error| {
+        let mut path = PathBuf::new();
+        loop {
+            error = match error {
+                ignore::Error::WithPath { path: at, err } => {
+                    path = at;
+                    *err
+                }
+                ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => *err,
+                error => {
+                    let text = error.to_string();
+                    let source = error.into_io_error().unwrap_or_else(|| io::Error::other(text));
+                    return OpsError::LocalIo { path, source };
+                }
+            }
+        }
+    })
 }
 
 /// Refuses a link that would be committed without what it stands for: the link of a download cache, say.
@@ -146,16 +234,6 @@ fn check_link(local: &Path, top: Option<&Path>) -> Result<(), OpsError> {
             format!("is a symlink to `{}`, which is not committed with it; {advice}", target.display()),
         )),
     }
-}
-
-fn sorted_names(folder: &Path) -> Result<Vec<std::ffi::OsString>, OpsError> {
-    let entries = fs::read_dir(folder).map_err(io_error(folder))?;
-    let mut names: Vec<_> = entries
-        .map(|entry| entry.map(|e| e.file_name()))
-        .collect::<Result<_, _>>()
-        .map_err(io_error(folder))?;
-    names.sort_unstable();
-    Ok(names)
 }
 
 #[cfg(unix)]

@@ -6,6 +6,7 @@
 use serde::Serialize;
 
 use crate::store::id::{ObjectId, Sha256};
+use crate::store::refname::RefName;
 
 /// A branch or tag.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -18,6 +19,48 @@ pub struct GitRefInfo {
     pub git_ref: String,
     /// The commit it leads to.
     pub target_commit: ObjectId,
+}
+
+/// Every branch and tag.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GitRefs {
+    /// Branches by name.
+    pub branches: Vec<GitRefInfo>,
+    /// Refs of converted data sets: always empty in a vault.
+    pub converts: Vec<GitRefInfo>,
+    /// Tags by name.
+    pub tags: Vec<GitRefInfo>,
+    /// Pull requests, of which a vault has none; absent unless they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pull_requests: Option<Vec<GitRefInfo>>,
+}
+
+/// A branch or tag that was moved, made or deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RefMove {
+    /// Short name.
+    pub name: String,
+    /// Full name.
+    #[serde(rename = "ref")]
+    pub git_ref: String,
+    /// Where it was; `None` when it is new.
+    pub old: Option<ObjectId>,
+    /// Where it is; `None` when it is gone.
+    pub new: Option<ObjectId>,
+    /// Number of the transaction; `None` when there was nothing to do.
+    pub transaction: Option<u64>,
+}
+
+impl RefMove {
+    pub(super) fn new(
+        name: &RefName,
+        old: Option<ObjectId>,
+        new: Option<ObjectId>,
+        transaction: Option<u64>,
+    ) -> Self {
+        Self { name: name.short().to_owned(), git_ref: name.to_string(), old, new, transaction }
+    }
 }
 
 /// A commit in a history listing.
@@ -113,6 +156,14 @@ impl RepoEntry {
         match self {
             Self::File(file) => &file.mode,
             Self::Folder(_) => "040000",
+        }
+    }
+
+    /// The commit that last changed it, when that was asked for.
+    pub fn last_commit(&self) -> Option<&LastCommitInfo> {
+        match self {
+            Self::File(file) => file.last_commit.as_ref(),
+            Self::Folder(folder) => folder.last_commit.as_ref(),
         }
     }
 

@@ -9,39 +9,47 @@ use std::path::{Path, PathBuf};
 use super::commit::{AddSource, CommitOperation, Progress};
 use super::error::OpsError;
 use super::local::{self, Found, LocalFile, Walk};
+use super::patterns::Pattern;
+use super::source::SharedReader;
+use crate::snapshot::{SnapshotError, resolve};
 use crate::store::StoreError;
 use crate::store::attributes::Attributes;
 use crate::store::catalog::Catalog;
 use crate::store::id::ObjectId;
 use crate::store::ingest::{Bytes, Content as _};
-use crate::store::object::Mode;
+use crate::store::object::{Mode, TreeEntry};
 use crate::store::path::RepoPath;
 use crate::store::transaction::Transaction;
+use crate::store::vault::View;
 
 /// The file whose `filter=lfs` lines decide what is an LFS pointer besides large files.
-const GITATTRIBUTES: &str = ".gitattributes";
+pub(super) const GITATTRIBUTES: &str = ".gitattributes";
 /// Longest `.gitattributes` that is read, as in Git.
 const MAX_ATTRIBUTES: u64 = 100 << 20;
 
 /// An operation whose content is stored.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Edit {
     Put(RepoPath, Mode, ObjectId),
     Delete(RepoPath),
+    DeleteOnly(RepoPath, bool),
+    DeleteMatching(Option<RepoPath>, Vec<Pattern>),
     Copy(RepoPath, RepoPath),
+    PutSubtree(RepoPath, Mode, ObjectId),
 }
 
 /// One file to be stored.
 enum Item {
     Local(Found),
     Bytes(RepoPath, Vec<u8>),
+    Reader(RepoPath, SharedReader, u64),
 }
 
 impl Item {
     fn path(&self) -> &RepoPath {
         match self {
             Self::Local(found) => &found.path,
-            Self::Bytes(path, _) => path,
+            Self::Bytes(path, _) | Self::Reader(path, ..) => path,
         }
     }
 
@@ -49,6 +57,7 @@ impl Item {
         match self {
             Self::Local(found) => found.size,
             Self::Bytes(_, bytes) => bytes.len() as u64,
+            Self::Reader(_, _, size) => *size,
         }
     }
 }
@@ -70,14 +79,15 @@ pub(super) struct Plan {
 
 enum Step {
     Add(Vec<Item>),
-    Delete(RepoPath),
-    Copy(RepoPath, RepoPath),
+    /// What needs no content from outside.
+    Edit(Edit),
 }
 
 impl Plan {
     /// Walks what is to be added.
     pub(super) fn new(
         operations: &[CommitOperation],
+        view: &View,
         vault: Option<&Path>,
         keep_links: bool,
         progress: &mut dyn FnMut(Progress<'_>),
@@ -88,9 +98,19 @@ impl Plan {
                 CommitOperation::Add { path_in_repo, source } => {
                     Step::Add(plan.expand(path_in_repo.as_ref(), source, vault, keep_links)?)
                 }
-                CommitOperation::Delete { path_in_repo } => Step::Delete(path_in_repo.clone()),
-                CommitOperation::Copy { source, path_in_repo } => {
-                    Step::Copy(source.clone(), path_in_repo.clone())
+                CommitOperation::Delete { path_in_repo } => Step::Edit(Edit::Delete(path_in_repo.clone())),
+                CommitOperation::DeleteOnly { path_in_repo, folder } => {
+                    Step::Edit(Edit::DeleteOnly(path_in_repo.clone(), *folder))
+                }
+                CommitOperation::DeleteMatching { folder, patterns } => {
+                    Step::Edit(Edit::DeleteMatching(folder.clone(), patterns.clone()))
+                }
+                CommitOperation::Copy { source, src_revision: None, path_in_repo } => {
+                    Step::Edit(Edit::Copy(source.clone(), path_in_repo.clone()))
+                }
+                CommitOperation::Copy { source, src_revision: Some(revision), path_in_repo } => {
+                    let entry = entry_of(view, revision, source)?;
+                    Step::Edit(Edit::PutSubtree(path_in_repo.clone(), entry.mode, entry.id))
                 }
             };
             plan.steps.push(step);
@@ -110,9 +130,32 @@ impl Plan {
     ) -> Result<Vec<Item>, OpsError> {
         match source {
             AddSource::Bytes(bytes) => {
-                let path = path
-                    .ok_or_else(|| OpsError::Invalid("a file needs a path in the repository".to_owned()))?;
-                Ok(vec![Item::Bytes(path.clone(), bytes.clone())])
+                Ok(vec![Item::Bytes(path.ok_or_else(no_path)?.clone(), bytes.clone())])
+            }
+            AddSource::Reader(reader) => {
+                let path = path.ok_or_else(no_path)?;
+                let size = reader.size().map_err(unreadable(path))?;
+                Ok(vec![Item::Reader(path.clone(), reader.clone(), size)])
+            }
+            AddSource::Folder(folder) => {
+                let mut walk = Walk {
+                    keep_links,
+                    filter: folder.filter.clone(),
+                    respect_ignore: folder.respect_ignore,
+                    ..Walk::default()
+                };
+                walk.add_folder(&folder.path, path, vault)?;
+                self.skipped.extend(walk.skipped);
+                if walk.found.is_empty() && !folder.may_be_empty {
+                    let detail = if folder.filter.takes_all() {
+                        "it holds no files"
+                    } else {
+                        "no file in it is chosen"
+                    };
+                    let detail = detail.to_owned();
+                    return Err(OpsError::NothingMatched { path: folder.path.clone(), detail });
+                }
+                Ok(walk.found.into_iter().map(Item::Local).collect())
             }
             AddSource::Local(local) => {
                 let mut walk = Walk { keep_links, ..Walk::default() };
@@ -126,7 +169,7 @@ impl Plan {
     fn items(&self) -> impl Iterator<Item = &Item> {
         self.steps.iter().flat_map(|step| match step {
             Step::Add(items) => items.as_slice(),
-            Step::Delete(_) | Step::Copy(..) => &[],
+            Step::Edit(_) => &[],
         })
     }
 
@@ -165,8 +208,7 @@ impl Plan {
         let mut edits = Vec::new();
         for step in &self.steps {
             match step {
-                Step::Delete(path) => edits.push(Edit::Delete(path.clone())),
-                Step::Copy(from, to) => edits.push(Edit::Copy(from.clone(), to.clone())),
+                Step::Edit(edit) => edits.push(edit.clone()),
                 Step::Add(items) => {
                     for item in items {
                         edits.push(store_item(item, transaction, is_pointer, totals, progress)?);
@@ -176,6 +218,30 @@ impl Plan {
         }
         Ok(edits)
     }
+}
+
+fn no_path() -> OpsError {
+    OpsError::Invalid("a file needs a path in the repository".to_owned())
+}
+
+/// The failure of a reader whose content goes to `path`.
+fn unreadable(path: &RepoPath) -> impl FnOnce(std::io::Error) -> StoreError {
+    let name = path.to_string();
+    move |source| StoreError::Source { name, source }
+}
+
+/// What is at `path` in a revision, which is looked up once, before anything is read.
+fn entry_of(view: &View, revision: &str, path: &RepoPath) -> Result<TreeEntry, OpsError> {
+    let commit = view.catalog.commit(resolve::commit(view, revision)?)?;
+    let missing = || SnapshotError::EntryNotFound { path: path.to_string(), revision: revision.to_owned() };
+    let mut at = TreeEntry { name: Vec::new(), mode: Mode::Directory, id: commit.tree };
+    for name in path.components() {
+        if at.mode != Mode::Directory {
+            return Err(missing().into());
+        }
+        at = view.catalog.tree(at.id)?.find(name.as_bytes()).cloned().ok_or_else(missing)?;
+    }
+    Ok(at)
 }
 
 /// Every folder above a path, the root (empty) first.
@@ -213,6 +279,11 @@ fn committed_attributes(
 fn read_attributes(item: &Item) -> Result<Vec<u8>, OpsError> {
     match item {
         Item::Bytes(_, bytes) => Ok(bytes.clone()),
+        Item::Reader(path, reader, size) if *size <= MAX_ATTRIBUTES => {
+            let mut content = reader.content(path.as_str()).map_err(unreadable(path))?;
+            Ok(content.sample(0, usize::try_from(*size).unwrap_or(0)).map_err(unreadable(path))?)
+        }
+        Item::Reader(..) => Ok(Vec::new()),
         Item::Local(found) if found.size <= MAX_ATTRIBUTES && found.mode != Mode::Symlink => {
             std::fs::read(&found.local)
                 .map_err(|source| OpsError::LocalIo { path: found.local.clone(), source })
@@ -233,6 +304,16 @@ fn store_item(
     let (mode, stored) = match item {
         Item::Bytes(_, bytes) => {
             let mut content = Bytes::new(path.as_str(), bytes);
+            (
+                Mode::File,
+                transaction.add_content(&mut content, pointer, &mut |n| progress(Progress::Read(n)))?,
+            )
+        }
+        Item::Reader(_, reader, size) => {
+            let mut content = reader.content(path.as_str()).map_err(unreadable(path))?;
+            if content.size() != *size {
+                return Err(StoreError::SourceChanged(path.to_string()).into());
+            }
             (
                 Mode::File,
                 transaction.add_content(&mut content, pointer, &mut |n| progress(Progress::Read(n)))?,

@@ -1,7 +1,9 @@
-//! What branches and tags have in common: they are listed, and created where nothing has their name.
+//! What branches and tags have in common: they are listed, created where nothing has their name, moved and deleted.
+
+use std::sync::Arc;
 
 use super::error::OpsError;
-use super::models::GitRefInfo;
+use super::models::{GitRefInfo, GitRefs, RefMove};
 use super::{Actor, Repository};
 use crate::snapshot::resolve;
 use crate::store::StoreError;
@@ -9,6 +11,7 @@ use crate::store::id::ObjectId;
 use crate::store::publish::{Change, move_ref};
 use crate::store::refname::RefName;
 use crate::store::transaction::Transaction;
+use crate::store::vault::View;
 
 /// A ref to be created.
 pub(super) struct NewRef<'a> {
@@ -25,6 +28,16 @@ pub(super) struct NewRef<'a> {
 }
 
 impl Repository {
+    /// Every branch and tag. Pull requests are absent unless they are to be included; a vault has none.
+    pub fn list_repo_refs(&self, include_pull_requests: bool) -> Result<GitRefs, OpsError> {
+        Ok(GitRefs {
+            branches: self.list_branches()?,
+            converts: Vec::new(),
+            tags: self.list_tags()?,
+            pull_requests: include_pull_requests.then(Vec::new),
+        })
+    }
+
     /// The refs that are `wanted`, by name.
     pub(super) fn list_refs(&self, wanted: impl Fn(&RefName) -> bool) -> Result<Vec<GitRefInfo>, OpsError> {
         let view = self.vault().view();
@@ -54,4 +67,33 @@ impl Repository {
             Ok(target)
         })
     }
+
+    /// Moves a ref that exists to where `to` says (it is told where the ref is; `None` deletes it). `why` is what
+    /// was asked for in one word, and the reflog's message. A ref that is there already is left alone.
+    pub(super) fn move_existing(
+        &self,
+        name: &RefName,
+        why: (&'static str, &str),
+        actor: &Actor,
+        to: &dyn Fn(&Arc<View>, ObjectId) -> Result<Option<ObjectId>, OpsError>,
+    ) -> Result<RefMove, OpsError> {
+        let (command, message) = why;
+        self.transact(actor, command, |transaction, view| {
+            let old = view.target(name).ok_or_else(|| not_there(name))?;
+            let new = to(view, old)?;
+            let moved = |transaction| RefMove::new(name, Some(old), new, transaction);
+            if new == Some(old) {
+                return Ok(transaction.confirm().map(|()| moved(None))?);
+            }
+            let refs = vec![move_ref(name.clone(), Some(old), new, message)];
+            let published = transaction.publish(Change { refs, default_branch: None })?;
+            Ok(moved(Some(published.seq)))
+        })
+    }
+}
+
+/// The error for a ref that is not there.
+pub(super) fn not_there(name: &RefName) -> OpsError {
+    let short = name.short().to_owned();
+    if name.is_tag() { OpsError::TagNotFound(short) } else { OpsError::BranchNotFound(short) }
 }

@@ -1,7 +1,7 @@
-//! Tags: listed and created. A tag is a name that stays; with a message it is an object of its own.
+//! Tags: listed, created and deleted. A tag is a name that stays; with a message it is an object of its own.
 
 use super::error::OpsError;
-use super::models::GitRefInfo;
+use super::models::{GitRefInfo, RefMove};
 use super::refs::NewRef;
 use super::{Actor, Repository};
 use crate::snapshot::resolve;
@@ -48,5 +48,13 @@ impl Repository {
         };
         let message = format!("tag: {tag}");
         self.create_ref(&NewRef { name, message, command: "tag", exist_ok, target: &target }, actor)
+    }
+
+    /// Deletes a tag.
+    ///
+    /// # Errors
+    /// [`OpsError::TagNotFound`].
+    pub fn delete_tag(&self, tag: &str, actor: &Actor) -> Result<RefMove, OpsError> {
+        self.move_existing(&RefName::tag(tag)?, ("tag", "tag: deleted"), actor, &|_, _| Ok(None))
     }
 }

@@ -3,10 +3,12 @@
 //! A listing is an iterator that reads a folder when it comes to it; memory is that of the folders on the way. A
 //! size is a lookup: no content is read.
 
+use std::collections::VecDeque;
+
 use super::Repository;
 use super::error::OpsError;
 use super::models::{BlobLfsInfo, RepoEntry, RepoFile, RepoFolder};
-use crate::snapshot::{Snapshot, SnapshotError};
+use crate::snapshot::{FileInfo, Snapshot, SnapshotError};
 use crate::store::object::{Mode, TreeEntry};
 use crate::store::path::{MAX_DEPTH, PathError};
 
@@ -61,6 +63,11 @@ impl Repository {
 
 /// The entries of the folder at `path` (empty: the root) of a snapshot; see [`Repository::list_repo_tree`].
 pub fn list_repo_tree(snapshot: &Snapshot, path: &str, recursive: bool) -> Result<RepoTree, SnapshotError> {
+    Ok(RepoTree { names: list_names(snapshot, path, recursive)?, ready: VecDeque::new(), together: 64 })
+}
+
+/// The same entries as the trees have them, with their paths: without the lookup of each file's size.
+pub fn list_names(snapshot: &Snapshot, path: &str, recursive: bool) -> Result<RepoNames, SnapshotError> {
     let top = snapshot.entry(path)?;
     if top.mode != Mode::Directory {
         return Err(SnapshotError::NotADirectory {
@@ -69,35 +76,86 @@ pub fn list_repo_tree(snapshot: &Snapshot, path: &str, recursive: bool) -> Resul
         });
     }
     let folder = (path.trim_matches('/').to_owned(), snapshot.list(top.id)?.into_iter());
-    Ok(RepoTree { snapshot: snapshot.clone(), pending: vec![folder], recursive })
+    Ok(RepoNames { snapshot: snapshot.clone(), pending: vec![folder], recursive })
 }
+
+/// Most entries whose sizes are looked up together; the first few are fewer, so that they come at once.
+const TOGETHER: usize = 4096;
 
 /// A tree listing; see [`Repository::list_repo_tree`]. Nothing follows an error.
 #[derive(Debug)]
 pub struct RepoTree {
+    names: RepoNames,
+    /// What was looked up and not yet asked for.
+    ready: VecDeque<Result<RepoEntry, SnapshotError>>,
+    /// How many to look up next time.
+    together: usize,
+}
+
+impl RepoTree {
+    fn look_up(&mut self) {
+        let mut named = Vec::with_capacity(self.together);
+        let mut failed = None;
+        for found in self.names.by_ref().take(self.together) {
+            match found {
+                Ok(found) => named.push(found),
+                Err(error) => failed = Some(error),
+            }
+        }
+        self.together = (self.together * 2).min(TOGETHER);
+        let mut infos = self.names.snapshot.infos(files(&named)).into_iter();
+        for (path, entry) in named {
+            let info = if entry.mode == Mode::Directory { None } else { infos.next() };
+            self.ready.push_back(info.transpose().map(|info| described(path, &entry, info)));
+        }
+        self.ready.extend(failed.map(Err));
+    }
+}
+
+fn files(named: &[(String, TreeEntry)]) -> impl Iterator<Item = &TreeEntry> {
+    named.iter().map(|(_, entry)| entry).filter(|entry| entry.mode != Mode::Directory)
+}
+
+impl Iterator for RepoTree {
+    type Item = Result<RepoEntry, SnapshotError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ready.is_empty() {
+            self.look_up();
+        }
+        let found = self.ready.pop_front()?;
+        if found.is_err() {
+            self.names.pending.clear();
+            self.ready.clear();
+        }
+        Some(found)
+    }
+}
+
+/// A tree listing without sizes; see [`list_names`]. Nothing follows an error.
+#[derive(Debug)]
+pub struct RepoNames {
     snapshot: Snapshot,
     /// Folders on the way, each with what is left of it.
     pending: Vec<(String, std::vec::IntoIter<TreeEntry>)>,
     recursive: bool,
 }
 
-impl RepoTree {
-    fn step(&mut self, folder: &str, entry: &TreeEntry) -> Result<RepoEntry, SnapshotError> {
-        let name = String::from_utf8_lossy(&entry.name);
-        let path = if folder.is_empty() { name.into_owned() } else { format!("{folder}/{name}") };
+impl RepoNames {
+    fn enter(&mut self, path: &str, entry: &TreeEntry) -> Result<(), SnapshotError> {
         if entry.mode == Mode::Directory && self.recursive {
             // No commit of ours is deeper: a chain of a million folders is an attack on memory.
             if self.pending.len() > MAX_DEPTH {
                 return Err(PathError::TooDeep { start: path.chars().take(40).collect() }.into());
             }
-            self.pending.push((path.clone(), self.snapshot.list(entry.id)?.into_iter()));
+            self.pending.push((path.to_owned(), self.snapshot.list(entry.id)?.into_iter()));
         }
-        describe(&self.snapshot, path, entry)
+        Ok(())
     }
 }
 
-impl Iterator for RepoTree {
-    type Item = Result<RepoEntry, SnapshotError>;
+impl Iterator for RepoNames {
+    type Item = Result<(String, TreeEntry), SnapshotError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -106,26 +164,32 @@ impl Iterator for RepoTree {
                 self.pending.pop();
                 continue;
             };
-            let folder = folder.clone();
-            return Some(self.step(&folder, &entry).inspect_err(|_| self.pending.clear()));
+            let name = String::from_utf8_lossy(&entry.name);
+            let path = if folder.is_empty() { name.into_owned() } else { format!("{folder}/{name}") };
+            let entered = self.enter(&path, &entry).inspect_err(|_| self.pending.clear());
+            return Some(entered.map(|()| (path, entry)));
         }
     }
 }
 
 /// What is known of an entry at `path` of a snapshot.
 pub fn describe(snapshot: &Snapshot, path: String, entry: &TreeEntry) -> Result<RepoEntry, SnapshotError> {
+    let info = if entry.mode == Mode::Directory { None } else { Some(snapshot.info(entry)?) };
+    Ok(described(path, entry, info))
+}
+
+/// `info` is that of a file; folders have none.
+fn described(path: String, entry: &TreeEntry, info: Option<FileInfo>) -> RepoEntry {
     let mode = format!("{:0>6}", entry.mode.octal());
-    if entry.mode == Mode::Directory {
-        let folder = RepoFolder { path, tree_id: entry.id, size: 0, mode, last_commit: None };
-        return Ok(RepoEntry::Folder(folder));
-    }
-    let info = snapshot.info(entry)?;
+    let Some(info) = info else {
+        return RepoEntry::Folder(RepoFolder { path, tree_id: entry.id, size: 0, mode, last_commit: None });
+    };
     let lfs = info.pointer_size.map(|pointer_size| BlobLfsInfo {
         sha256: info.sha256,
         size: info.size,
         pointer_size,
     });
-    Ok(RepoEntry::File(RepoFile {
+    RepoEntry::File(RepoFile {
         path,
         size: info.size,
         blob_id: entry.id,
@@ -133,5 +197,5 @@ pub fn describe(snapshot: &Snapshot, path: String, entry: &TreeEntry) -> Result<
         sha256: info.sha256,
         lfs,
         last_commit: None,
-    }))
+    })
 }

@@ -4,13 +4,14 @@
 //! that fails its check is an error that names the file and the pack; other chunks of the file stay readable.
 
 use std::io::{self, Read};
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use super::cache::ChunkCache;
 use super::error::SnapshotError;
 use crate::store::StoreError;
 use crate::store::catalog::{FileRecord, Pack};
-use crate::store::id::Sha256;
+use crate::store::id::{ChunkHash, Sha256};
 use crate::store::media::ReadAt;
 use crate::store::vault::View;
 
@@ -24,6 +25,23 @@ pub struct FileReader {
     starts: Vec<u64>,
     packs: Vec<OnceLock<Pack>>,
     label: String,
+}
+
+/// Where a byte of a file is stored.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// The vault file that holds it.
+    pub(super) pack: String,
+    /// Its place among the decoded bytes there.
+    pub(super) position: u64,
+    /// Bytes of the file that follow each other there from this one on.
+    pub(super) extent_left: u64,
+    /// The chunk it is in.
+    pub(super) hash: ChunkHash,
+    /// Its place in the chunk.
+    pub(super) within: u64,
+    /// Bytes of the chunk from this one on.
+    pub(super) chunk_left: u64,
 }
 
 impl FileReader {
@@ -69,6 +87,25 @@ impl FileReader {
         Ok(done)
     }
 
+    /// Where the byte at `offset`, which must be there, is stored.
+    pub(super) fn place(&self, offset: u64) -> Result<Place, SnapshotError> {
+        self.find(offset).map_err(|source| SnapshotError::Read { file: self.label.clone(), source })
+    }
+
+    fn find(&self, offset: u64) -> Result<Place, StoreError> {
+        let number = self.starts.partition_point(|&start| start <= offset).saturating_sub(1);
+        let beyond = || StoreError::MissingContent(self.record.sha256);
+        let extent = self.record.extents.get(number).ok_or_else(beyond)?;
+        let within = offset - self.starts[number];
+        let extent_left = extent.len.checked_sub(within).filter(|&left| left > 0).ok_or_else(beyond)?;
+        let pack = self.pack(number)?;
+        let position = extent.start + within;
+        let row = self.view.catalog.chunk_at(pack, position)?;
+        let within = position - row.raw_start;
+        let chunk_left = u64::from(row.raw_len).saturating_sub(within);
+        Ok(Place { pack: pack.file(), position, extent_left, hash: row.hash, within, chunk_left })
+    }
+
     fn pack(&self, extent: usize) -> Result<&Pack, StoreError> {
         if let Some(pack) = self.packs[extent].get() {
             return Ok(pack);
@@ -112,6 +149,25 @@ impl FileReader {
         let file = self.view.catalog.pack_file(pack.row.id)?;
         // A kernel would read a truncated pack as a shorter file and say nothing; reading it here is an error.
         Ok((file.len() == self.size()).then_some(file))
+    }
+
+    /// Hands over the bytes of `span` in order, each run with where in the file it starts, in large runs that do not
+    /// pass through the chunk cache. Every byte is checked, as in [`FileReader::read_at`]; in a span that starts or
+    /// ends within a chunk all of that chunk is read.
+    pub fn read_span<E: From<SnapshotError>>(
+        &self,
+        span: Range<u64>,
+        each: &mut dyn FnMut(u64, &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut failed = None;
+        let done = self.view.catalog.read_span(&self.record, span, &mut |at, bytes| {
+            failed = each(at, bytes).err();
+            failed.is_none()
+        });
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        Ok(done.map_err(|source| SnapshotError::Read { file: self.label.clone(), source })?)
     }
 
     /// The content from the beginning, as a stream.

@@ -5,9 +5,16 @@
 //! bytes; not how branches move, what a lock is, or that kernels exist.
 
 pub mod cache;
+pub mod compare;
 pub mod error;
 pub mod file;
+pub mod graph;
+mod info;
+pub mod last_change;
+pub mod reflog;
+pub mod rename;
 pub mod resolve;
+mod similarity;
 pub mod tree_diff;
 
 use std::sync::Arc;
@@ -15,13 +22,14 @@ use std::sync::Arc;
 pub use cache::ChunkCache;
 pub use error::SnapshotError;
 pub use file::FileReader;
+pub use info::FileInfo;
 
 pub use crate::store::StoreError;
+use crate::store::catalog::Catalog;
 pub use crate::store::id::{ObjectId, Sha256};
 pub use crate::store::object::Commit;
 pub use crate::store::object::{Mode, Tree, TreeEntry};
 use crate::store::path::{MAX_DEPTH, PathError};
-use crate::store::pointer::Pointer;
 use crate::store::vault::View;
 
 /// A committed revision of a vault.
@@ -32,17 +40,6 @@ pub struct Snapshot {
     revision: Arc<str>,
     id: ObjectId,
     commit: Arc<Commit>,
-}
-
-/// What an entry's blob id stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FileInfo {
-    /// SHA-256 of the content.
-    pub sha256: Sha256,
-    /// Length of the content in bytes.
-    pub size: u64,
-    /// Length of the LFS pointer that stands for it in Git, for files that have one.
-    pub pointer_size: Option<u64>,
 }
 
 impl Snapshot {
@@ -73,9 +70,19 @@ impl Snapshot {
         &self.commit
     }
 
+    /// Another commit of the same vault.
+    pub fn commit_of(&self, id: ObjectId) -> Result<Commit, SnapshotError> {
+        Ok(self.view.catalog.commit(id)?)
+    }
+
     /// The revision as it was asked for.
     pub fn revision(&self) -> &str {
         &self.revision
+    }
+
+    /// Everything the state of the vault it was opened in holds.
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.view.catalog
     }
 
     /// The root folder, as an entry without a name.
@@ -122,15 +129,6 @@ impl Snapshot {
             path: path.to_owned(),
             revision: self.revision.to_string(),
         })
-    }
-
-    /// Size and hash of a file or symlink, without reading it.
-    pub fn info(&self, entry: &TreeEntry) -> Result<FileInfo, SnapshotError> {
-        let (sha256, pointer) = self.view.catalog.blob(entry.id)?;
-        let size = self.view.catalog.file_size(sha256)?;
-        let size = size.ok_or(StoreError::MissingContent(sha256))?;
-        let pointer_size = pointer.then(|| Pointer { sha256, size }.encode().len() as u64);
-        Ok(FileInfo { sha256, size, pointer_size })
     }
 
     /// Opens a file (or a symlink's target text) for reading; `path` names it in errors.

@@ -2,9 +2,11 @@
 //!
 //! `HEAD` and `@` (the default branch), `refs/...`, a branch, a tag, a full or a unique abbreviated commit id,
 //! each followed by any of `~n`, `^n`, `^{commit}` and `^{}`. A name that is both a branch and a tag is refused
-//! rather than guessed.
+//! rather than guessed. `NAME@{n}` and `NAME@{instant}` are what a branch or tag was before. There is no clock here:
+//! words like `yesterday` are instants before they get here.
 
 use super::error::SnapshotError;
+use super::reflog;
 use crate::store::id::ObjectId;
 use crate::store::index::Stored;
 use crate::store::object::{Kind, Mode};
@@ -27,7 +29,7 @@ pub fn commit(view: &View, revision: &str) -> Result<ObjectId, SnapshotError> {
 /// Id of the object that `revision` names: as [`commit`], and also `REVISION^{tree}`, `REVISION:PATH`
 /// (`:PATH` in the default branch) and an annotated tag by its name.
 pub fn object(view: &View, revision: &str) -> Result<ObjectId, SnapshotError> {
-    if let Some((at, path)) = revision.split_once(':') {
+    if let (at, Some(path)) = split_path(revision) {
         let at = if at.is_empty() { "HEAD" } else { at };
         let (mut mode, mut id) = (Mode::Directory, view.catalog.commit(commit(view, at)?)?.tree);
         for name in path.split('/').filter(|name| !name.is_empty()) {
@@ -47,8 +49,51 @@ pub fn object(view: &View, revision: &str) -> Result<ObjectId, SnapshotError> {
     }
 }
 
+/// `REVISION:PATH` in two; a `:` within braces belongs to a time.
+pub fn split_path(target: &str) -> (&str, Option<&str>) {
+    let mut braces = 0_usize;
+    for (at, c) in target.char_indices() {
+        match c {
+            '{' => braces += 1,
+            '}' => braces = braces.saturating_sub(1),
+            ':' if braces == 0 => return (&target[..at], Some(&target[at + 1..])),
+            _ => {}
+        }
+    }
+    (target, None)
+}
+
 fn split_steps(revision: &str) -> (&str, &str) {
-    revision.split_at(revision.find(['~', '^']).unwrap_or(revision.len()))
+    let name = revision.find("@{").and_then(|open| Some(open + revision[open..].find('}')?)).unwrap_or(0);
+    let end = revision[name..].find(['~', '^']).map_or(revision.len(), |at| name + at);
+    revision.split_at(end)
+}
+
+/// Numbers from here on are seconds since 1970, smaller ones count changes; as in Git.
+const FIRST_INSTANT: u64 = 100_000_000;
+
+/// What is between the braces of `NAME@{...}`.
+fn earlier(view: &View, name: &str, when: &str, revision: &str) -> Result<ObjectId, SnapshotError> {
+    let name = reflog::find(view, name)?;
+    if when.bytes().all(|byte| byte.is_ascii_digit())
+        && let Ok(number) = when.parse::<u64>()
+        && number < FIRST_INSTANT
+    {
+        return reflog::nth(view, &name, usize::try_from(number).unwrap_or(usize::MAX), revision);
+    }
+    let seconds = when.strip_prefix('@').unwrap_or(when).parse::<i64>().ok();
+    let instant = || when.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second);
+    match seconds.filter(|_| !when.starts_with('-')).or_else(instant) {
+        Some(seconds) => reflog::at(view, &name, seconds, revision),
+        None => Err(not_found(
+            revision,
+            &format!(
+                "`{when}` is no number of changes and no time; `hv` takes for example 1, 2026-11-01, \
+                 2026-11-01 12:00, yesterday, 3.days.ago, and other programs times with an offset \
+                 (2026-11-01T12:00:00+01:00): they have no clock here"
+            ),
+        )),
+    }
 }
 
 enum Step {
@@ -123,6 +168,9 @@ fn peel(view: &View, mut id: ObjectId, revision: &str) -> Result<ObjectId, Snaps
 }
 
 fn base_object(view: &View, base: &str, revision: &str) -> Result<ObjectId, SnapshotError> {
+    if let Some((name, when)) = base.strip_suffix('}').and_then(|base| base.split_once("@{")) {
+        return earlier(view, name, when, revision);
+    }
     if base == "HEAD" || base == "@" {
         let branch = view.default_branch()?;
         return view

@@ -5,6 +5,7 @@
 //! what a rename is, nor what a difference means.
 
 use super::error::SnapshotError;
+use crate::store::StoreError;
 use crate::store::catalog::Catalog;
 use crate::store::id::ObjectId;
 use crate::store::object::{Mode, Tree, TreeEntry};
@@ -37,19 +38,31 @@ impl Change {
     }
 }
 
+/// Where folders are read from: a [`Catalog`], or one with trees beside it that are not stored.
+pub trait Trees {
+    /// The tree with this id.
+    fn tree(&self, id: ObjectId) -> Result<Tree, StoreError>;
+}
+
+impl Trees for Catalog {
+    fn tree(&self, id: ObjectId) -> Result<Tree, StoreError> {
+        Self::tree(self, id)
+    }
+}
+
 /// Visits every file that differs between the trees `old` and `new` (`None`: nothing at all), in Git's order of
 /// paths. Paths start with `prefix`. Stops early when `visit` answers `false`, and answers whether it got to the end.
 ///
 /// # Errors
 /// What reading a tree can meet, and [`PathError::TooDeep`].
 pub fn tree_diff<E: From<SnapshotError>>(
-    catalog: &Catalog,
+    trees: &dyn Trees,
     prefix: &[u8],
     old: Option<ObjectId>,
     new: Option<ObjectId>,
     visit: &mut dyn FnMut(Change) -> Result<bool, E>,
 ) -> Result<bool, E> {
-    let mut pending = vec![Pair::read(catalog, prefix.to_vec(), old, new)?];
+    let mut pending = vec![Pair::read(trees, prefix.to_vec(), old, new)?];
     while let Some(pair) = pending.last_mut() {
         let Some((old, new)) = pair.next() else {
             pending.pop();
@@ -77,7 +90,7 @@ pub fn tree_diff<E: From<SnapshotError>>(
                 let start = String::from_utf8_lossy(&path).chars().take(40).collect();
                 return Err(SnapshotError::from(PathError::TooDeep { start }).into());
             }
-            pending.push(Pair::read(catalog, path, old, new)?);
+            pending.push(Pair::read(trees, path, old, new)?);
         }
     }
     Ok(true)
@@ -87,7 +100,8 @@ fn identity(entry: &TreeEntry) -> (Mode, ObjectId) {
     (entry.mode, entry.id)
 }
 
-fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {
+/// The path of `name` in a folder.
+pub(super) fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {
     let mut path = Vec::with_capacity(folder.len() + 1 + name.len());
     path.extend_from_slice(folder);
     if !path.is_empty() {
@@ -106,17 +120,14 @@ struct Pair {
 
 impl Pair {
     fn read(
-        catalog: &Catalog,
+        trees: &dyn Trees,
         path: Vec<u8>,
         old: Option<ObjectId>,
         new: Option<ObjectId>,
     ) -> Result<Self, SnapshotError> {
         let entries = |side: Option<ObjectId>| -> Result<_, SnapshotError> {
-            let tree = if old == new {
-                Tree::empty()
-            } else {
-                side.map_or(Ok(Tree::empty()), |id| catalog.tree(id))?
-            };
+            let tree =
+                if old == new { Tree::empty() } else { side.map_or(Ok(Tree::empty()), |id| trees.tree(id))? };
             Ok(tree.into_entries().into_iter().peekable())
         };
         Ok(Self { path, old: entries(old)?, new: entries(new)? })

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lru::LruCache;
@@ -30,6 +31,8 @@ pub struct Catalog {
     media: Arc<dyn Media>,
     indexes: Vec<Arc<Index>>,
     broken: Vec<(IndexId, String)>,
+    /// Which index answered last: what belongs together was stored together.
+    recent: AtomicUsize,
     /// Packs whose rows do not count.
     retired: BTreeSet<PackId>,
     packs: Mutex<LruCache<PackId, Arc<dyn ReadAt>>>,
@@ -59,7 +62,7 @@ impl FileRecord {
 pub struct Pack {
     /// Its description.
     pub row: PackRow,
-    index: Arc<Index>,
+    pub(super) index: Arc<Index>,
 }
 
 impl Catalog {
@@ -83,7 +86,8 @@ impl Catalog {
             }
         }
         let packs = Mutex::new(LruCache::new(OPEN_PACKS));
-        Self { media: Arc::clone(media), indexes, broken, retired: state.retired_packs.clone(), packs }
+        let retired = state.retired_packs.clone();
+        Self { media: Arc::clone(media), indexes, broken, recent: AtomicUsize::new(0), retired, packs }
     }
 
     /// The indexes that could be opened, oldest first.
@@ -107,9 +111,12 @@ impl Catalog {
         find: impl Fn(&Arc<Index>) -> Result<Option<T>, StoreError>,
     ) -> Result<Option<T>, StoreError> {
         let mut failed = None;
-        for index in self.indexes.iter().rev() {
+        for (at, index) in self.indexes.iter().enumerate().rev() {
             match find(index) {
-                Ok(Some(found)) => return Ok(Some(found)),
+                Ok(Some(found)) => {
+                    self.recent.store(at, Relaxed);
+                    return Ok(Some(found));
+                }
                 Ok(None) => {}
                 Err(error) => failed = Some(error),
             }
@@ -121,9 +128,21 @@ impl Catalog {
         }
     }
 
+    /// As [`Self::ask`], for what is the same in every index that knows it: the one that answered last is asked
+    /// first, because a history or a folder tends to be in one index.
+    fn ask_recent<T>(
+        &self,
+        find: impl Fn(&Arc<Index>) -> Result<Option<T>, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        match self.indexes.get(self.recent.load(Relaxed)).map(&find) {
+            Some(Ok(Some(found))) => Ok(Some(found)),
+            _ => self.ask(find),
+        }
+    }
+
     /// The object with this id, if there is one.
     pub fn try_object(&self, id: ObjectId) -> Result<Option<ObjectRow>, StoreError> {
-        self.ask(|index| index.object(id))
+        self.ask_recent(|index| index.object(id))
     }
 
     /// Up to `limit` objects whose id lies in `from..=to`, each once.
@@ -158,7 +177,7 @@ impl Catalog {
     }
 
     fn try_body(&self, id: ObjectId) -> Result<Option<(Kind, Vec<u8>)>, StoreError> {
-        self.ask(|index| {
+        self.ask_recent(|index| {
             let Some(row) = index.object(id)? else { return Ok(None) };
             Ok(Some(Self::body_of_row(index, &row)?.unwrap_or((Kind::Blob, Vec::new()))))
         })
@@ -206,7 +225,7 @@ impl Catalog {
 
     /// Size in bytes of the content with this hash, if it is stored: a lookup, without its extents.
     pub fn file_size(&self, sha256: Sha256) -> Result<Option<u64>, StoreError> {
-        Ok(self.ask(|index| index.file(sha256))?.map(|row| row.size))
+        Ok(self.ask_recent(|index| index.file(sha256))?.map(|row| row.size))
     }
 
     /// The record of the content with this hash, if it is stored.

@@ -25,20 +25,30 @@ fn decode_hex<const N: usize>(text: &str) -> Result<[u8; N], ParseIdError> {
         return Err(refuse());
     }
     let mut bytes = [0u8; N];
+    let mut seen = 0;
     for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        let (Some(high), Some(low)) = (nibble(pair[0]), nibble(pair[1])) else { return Err(refuse()) };
+        let (high, low) = (VALUES[usize::from(pair[0])], VALUES[usize::from(pair[1])]);
+        seen |= high | low;
         *byte = high << 4 | low;
     }
-    Ok(bytes)
+    if seen & NO_DIGIT == 0 { Ok(bytes) } else { Err(refuse()) }
 }
 
-fn nibble(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
+/// Marks what is no digit in [`VALUES`].
+const NO_DIGIT: u8 = 0x80;
+
+/// The value of each byte as a digit. A table, because ids are most of what a log record and a commit hold.
+const VALUES: [u8; 256] = {
+    let mut values = [NO_DIGIT; 256];
+    let mut digit: u8 = 0;
+    while digit < 16 {
+        values[DIGITS[digit as usize] as usize] = digit;
+        digit += 1;
     }
-}
+    values
+};
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $len:literal) => {
@@ -63,7 +73,12 @@ macro_rules! id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                let mut digits = [0; $len * 2];
+                for (pair, byte) in digits.chunks_exact_mut(2).zip(&self.0) {
+                    pair[0] = DIGITS[usize::from(byte >> 4)];
+                    pair[1] = DIGITS[usize::from(byte & 15)];
+                }
+                f.write_str(std::str::from_utf8(&digits).unwrap_or_default())
             }
         }
 

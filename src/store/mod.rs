@@ -15,6 +15,7 @@
 //! Nothing here knows what a command is, prints, or asks for the time.
 
 pub mod attributes;
+mod bulk;
 pub mod catalog;
 pub mod chunk;
 pub mod collect;
@@ -36,5 +37,6 @@ pub mod refname;
 mod scratch;
 pub mod transaction;
 pub mod vault;
+mod zip;
 
 pub use error::StoreError;

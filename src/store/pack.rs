@@ -13,6 +13,7 @@ use super::id::{ChunkHash, PackId};
 use super::index::write::PackDraft;
 use super::index::{ChunkRow, Codec};
 use super::media::{Media, Sink};
+use super::zip;
 
 /// Content below this total stays in the index of its transaction instead of a pack of its own: one file less
 /// to create and sync for a small commit.
@@ -37,11 +38,13 @@ pub enum Compression {
 
 /// Below this size compression saves less than it costs to undo.
 const MIN_COMPRESSED: usize = 128;
+/// The same for bodies of trees, commits and tags: a history is read commit by commit.
+pub(super) const MIN_COMPRESSED_BODY: usize = 512;
 
 /// Chooses how to store a chunk: zstd when that takes off at least an eighth, as text does; raw otherwise.
 pub fn encode_chunk(raw: &[u8]) -> (Codec, Cow<'_, [u8]>) {
     if raw.len() >= MIN_COMPRESSED
-        && let Ok(packed) = zstd::bulk::compress(raw, 1)
+        && let Ok(packed) = zip::compress(raw, 1)
         && packed.len() <= raw.len() - raw.len() / 8
     {
         return (Codec::Zstd, Cow::Owned(packed));
@@ -61,20 +64,21 @@ pub fn shrinks_well(samples: &[Vec<u8>]) -> bool {
 pub fn decode(codec: Codec, stored: Vec<u8>, raw_len: usize) -> Option<Vec<u8>> {
     let raw = match codec {
         Codec::Raw => stored,
-        Codec::Zstd => zstd::bulk::decompress(&stored, raw_len).ok()?,
+        Codec::Zstd => zip::decompress(&stored, raw_len).ok()?,
     };
     (raw.len() == raw_len).then_some(raw)
 }
 
 /// Takes a chunk out of its stored bytes and checks it; `file` names the vault file for the error.
 pub fn open_chunk(row: &ChunkRow, stored: Vec<u8>, file: &str) -> Result<Vec<u8>, StoreError> {
-    decode(row.codec, stored, row.raw_len as usize).filter(|raw| chunk::hash(raw) == row.hash).ok_or_else(
-        || {
-            let detail =
-                format!("the {} bytes at offset {} fail their check", row.stored_len, row.stored_start);
-            StoreError::damaged(file, detail)
-        },
-    )
+    let raw = decode(row.codec, stored, row.raw_len as usize).filter(|raw| chunk::hash(raw) == row.hash);
+    raw.ok_or_else(|| failed_check(row, file))
+}
+
+/// The error for a chunk that is not what its row says.
+pub(super) fn failed_check(row: &ChunkRow, file: &str) -> StoreError {
+    let detail = format!("the {} bytes at offset {} fail their check", row.stored_len, row.stored_start);
+    StoreError::damaged(file, detail)
 }
 
 /// A pack being filled with chunks of many files. Its bytes stay in memory until there are too many of them.

@@ -84,6 +84,27 @@ fn write(media: &dyn Media, tmp: &str, bytes: &[u8]) -> Result<(), StoreError> {
         .inspect_err(|_| discard(media, tmp))
 }
 
+/// Puts a file into the cache, in the last of `folders`, which are made. Nothing is synced: what is in the cache
+/// carries a checksum, and a crash may take it.
+pub fn put_cached(media: &dyn Media, folders: &[&str], name: &str, bytes: &[u8]) -> io::Result<()> {
+    for folder in ["tmp"].iter().chain(folders) {
+        media.create_dir(folder)?;
+    }
+    // The same bytes have the same name, so that whoever comes after a crash clears it away.
+    let tmp = format!("tmp/cached-{}", &blake3::hash(bytes).to_hex()[..32]);
+    let path = format!("{}/{name}", folders.last().copied().unwrap_or("cache"));
+    let mut sink = media.create(&tmp).inspect_err(|_| discard(media, &tmp))?;
+    let done = sink.write_all(bytes).and_then(|()| media.publish(&tmp, &path));
+    done.inspect_err(|_| discard(media, &tmp))
+}
+
+/// Removes a file of the cache.
+pub fn discard_cached(media: &dyn Media, path: &str) {
+    if path.starts_with("cache/") {
+        discard(media, path);
+    }
+}
+
 /// Whether a file holds exactly these bytes.
 fn holds(media: &dyn Media, path: &str, bytes: &[u8]) -> Result<bool, StoreError> {
     let file = media.open(path).map_err(StoreError::reading(path))?;
@@ -342,8 +363,11 @@ fn check_refs(state: &State, change: &Change) -> Result<(), StoreError> {
         if found != wanted.old {
             return Err(StoreError::RefMoved { name: wanted.name.clone(), expected: wanted.old, found });
         }
+        let stays =
+            |name: &RefName| !change.refs.iter().any(|other| other.name == *name && other.new.is_none());
         if wanted.new.is_some()
-            && let Some(other) = state.refs.keys().find(|other| other.conflicts_with(&wanted.name))
+            && let Some(other) =
+                state.refs.keys().find(|other| other.conflicts_with(&wanted.name) && stays(other))
         {
             return Err(StoreError::RefConflict { name: wanted.name.clone(), other: other.clone() });
         }

@@ -20,6 +20,7 @@ use super::pack::{self, Filled, PackFile, SharedPack};
 use super::publish::discard;
 use super::scratch::Scratch;
 use super::vault::{Vault, View};
+use super::zip;
 
 /// What a transaction is told about the world: the library has no clock, no user and no randomness.
 #[derive(Debug, Clone)]
@@ -174,7 +175,9 @@ impl Transaction<'_> {
                 Err(StoreError::Collision(id))
             };
         }
-        let packed = zstd::bulk::compress(body, 3).ok().filter(|packed| packed.len() < body.len());
+        let try_it = body.len() >= pack::MIN_COMPRESSED_BODY;
+        let packed = try_it.then(|| zip::compress(body, 3).ok()).flatten();
+        let packed = packed.filter(|packed| packed.len() < body.len());
         let (codec, bytes) = packed.map_or((Codec::Raw, body.to_vec()), |packed| (Codec::Zstd, packed));
         let raw_len = u32::try_from(body.len()).ok().filter(|&len| len <= MAX_BODY);
         let raw_len = raw_len.ok_or(StoreError::ObjectTooLarge(id))?;

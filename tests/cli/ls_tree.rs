@@ -40,3 +40,29 @@ fn json_tells_what_the_hub_tells() {
     assert_eq!(large["lfs"]["oid"], large["sha256"]);
     assert_eq!((&large["lfs"]["size"], &large["lfs"]["pointerSize"]), (&100.into(), &128.into()));
 }
+
+#[test]
+fn last_commits_are_shown_when_asked_for() {
+    let desk = Desk::new();
+    let first = desk.commit_file("d/old", "1");
+    let second = desk.commit_file("d/new", "1");
+    let listed = desk.on(["ls-tree", "--last-commit", "-r", "HEAD"]).text();
+    let ends: Vec<&str> = listed.lines().map(|line| line.split('\t').nth(2).unwrap()).collect();
+    assert!(ends[0].starts_with(&second[..7]) && ends[0].ends_with("Z test"), "{listed}");
+    assert!(ends[1].starts_with(&first[..7]), "{listed}");
+    let json = desk.on(["ls-tree", "--last-commit", "--json"]).json();
+    assert_eq!(json[0]["path"], "d");
+    assert_eq!(
+        (&json[0]["lastCommit"]["id"], &json[0]["lastCommit"]["title"]),
+        (&second.into(), &"test".into())
+    );
+    assert!(json[0]["lastCommit"]["date"].as_str().unwrap().ends_with('Z'));
+    let one = desk.on(["ls-tree", "--last-commit", "--json", "HEAD", "d//old/"]).json();
+    assert_eq!(one[0]["lastCommit"]["id"], first);
+    assert_eq!(desk.on(["ls-tree", "--json"]).json()[0].get("lastCommit"), None);
+    desk.on(["ls-tree", "--last-commit", "HEAD", "absent"]).fails(3, &["absent"]);
+    // Where the cache cannot be had, the walk does.
+    std::fs::remove_dir(desk.path("vault/cache")).unwrap();
+    std::fs::write(desk.path("vault/cache"), "in the way").unwrap();
+    assert_eq!(desk.on(["ls-tree", "--last-commit", "-r"]).text(), listed);
+}

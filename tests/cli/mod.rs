@@ -15,6 +15,8 @@ use tempfile::TempDir;
 
 mod cat;
 mod commit;
+#[cfg(unix)]
+mod download;
 mod exits;
 mod gc;
 #[cfg(unix)]
@@ -25,7 +27,9 @@ mod local;
 mod log;
 mod ls_tree;
 mod manual;
+mod op;
 mod reference;
+mod reflog;
 mod refs;
 mod revisions;
 #[cfg(unix)]

@@ -66,3 +66,80 @@ fn tags_are_light_or_say_something() {
     desk.commit_file("f", "3");
     assert_eq!(desk.content("heavy:f"), b"2");
 }
+
+#[test]
+fn refs_are_deleted_and_say_where_they_were() {
+    let desk = Desk::new();
+    let first = desk.commit_file("f", "1");
+    desk.on(["branch", "merged", "HEAD~1"]).ok();
+    desk.on(["branch", "feat"]).ok();
+    let main = desk.commit_file("f", "2");
+    desk.on(["reset", "-r", "feat", "main"]).ok();
+    desk.on(["reset", "HEAD~1"]).ok();
+    let root = desk.on(["rev-parse", "merged"]).text();
+    assert_eq!(
+        desk.on(["branch", "-d", "merged"]).text(),
+        format!("Deleted branch merged (was {}).", &root[..7])
+    );
+    desk.on(["branch", "-d", "feat"]).fails(4, &["feat", "`main` does not have", "hv branch -D feat"]);
+    let run = desk.on(["branch", "-D", "feat"]).ok();
+    assert_eq!(run.out, format!("Deleted branch feat (was {}).\n", &main[..7]));
+    assert!(run.err.contains("hv undo"), "{}", run.err);
+    for flag in ["-d", "-D"] {
+        desk.on(["branch", flag, "main"]).fails(4, &["default branch", "--default"]);
+        desk.on(["branch", flag, "nowhere"]).fails(3, &["nowhere"]);
+        desk.on(["branch", flag]).fails(2, &[]);
+    }
+    desk.on(["tag", "v0"]).ok();
+    assert_eq!(desk.on(["tag", "-d", "v0"]).text(), format!("Deleted tag 'v0' (was {}).", &first[..7]));
+    desk.on(["tag", "-d", "v0"]).fails(3, &["v0", "not found"]);
+    assert_eq!(desk.on(["tag"]).text(), "");
+    assert_eq!(desk.on(["branch"]).text(), "* main");
+    assert_eq!(desk.on(["rev-parse", &main]).text(), main, "nothing but the name is gone");
+}
+
+#[test]
+fn branches_are_renamed_and_moved() {
+    let desk = Desk::new();
+    let first = desk.commit_file("f", "1");
+    desk.commit_file("f", "2");
+    desk.on(["branch", "a", &first]).ok();
+    // Into a folder of its own name, which Git could not hold beside it.
+    desk.on(["branch", "-m", "a", "a/b"]).ok();
+    assert_eq!(desk.on(["branch"]).text(), "  a/b\n* main");
+    desk.on(["branch", "-m", "trunk"]).ok();
+    assert_eq!(desk.on(["branch"]).text(), "  a/b\n* trunk");
+    desk.on(["branch", "-m", "a/b", "trunk"]).fails(4, &["refs/heads/trunk already exists"]);
+    desk.on(["branch", "-m", "nowhere", "x"]).fails(3, &["nowhere"]);
+    desk.on(["branch", "-m", "a/b", "x..y"]).fails(2, &[]);
+    assert!(
+        desk.on(["reflog", "trunk"]).text().contains("Branch: renamed refs/heads/main to refs/heads/trunk")
+    );
+    desk.on(["branch", "-f", "a/b", "HEAD~2"]).ok();
+    assert_eq!(desk.on(["rev-parse", "a/b"]).text(), desk.on(["rev-parse", "HEAD~2"]).text());
+    desk.on(["branch", "-f", "fresh", &first]).ok();
+    assert_eq!(desk.on(["rev-parse", "fresh"]).text(), first);
+    desk.on(["branch", "--default", "nowhere"]).fails(3, &["nowhere"]);
+}
+
+#[test]
+fn reset_moves_a_branch_and_says_where_it_is() {
+    let desk = Desk::new();
+    let first = desk.commit_file("f", "1");
+    let second = desk.commit_file("f", "2");
+    let run = desk.on(["reset", "HEAD~1"]).ok();
+    assert_eq!(run.out, format!("HEAD is now at {} test\n", &first[..7]));
+    assert!(run.err.contains("hint: `hv undo 4`"), "{}", run.err);
+    assert_eq!(desk.content(":f"), b"1");
+    assert_eq!(desk.content(&format!("{second}:f")), b"2");
+    let run = desk.on(["reset", "HEAD"]).ok();
+    assert_eq!(run.err, "", "nothing was done");
+    let moved = desk.on(["reset", "HEAD@{1}", "--json"]).json();
+    assert_eq!((moved["old"].as_str(), moved["new"].as_str()), (Some(&*first), Some(&*second)));
+    desk.on(["tag", "v1"]).ok();
+    for bad in ["refs/heads/main", "v1", "refs/tags/v1", "nowhere"] {
+        desk.on(["reset", "-r", bad, "HEAD"]).fails(3, &[bad]);
+    }
+    desk.on(["reset", "nowhere"]).fails(3, &["nowhere"]);
+    assert_eq!(desk.head(), second);
+}

@@ -51,7 +51,7 @@ fn what_is_not_there_is_not_found() {
         "HEAD^2",
         "HEAD^{blob}",
         "HEAD~x",
-        "HEAD@{1}",
+        "HEAD@{9}",
         "main..a",
         "^main",
         "abc",

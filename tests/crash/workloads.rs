@@ -92,7 +92,7 @@ pub(super) fn delete_and_copy() -> Workload {
     Workload::new("delete and copy", &before, |media, n| {
         let path = |text| RepoPath::new(text).unwrap();
         let operations = [
-            CommitOperation::Copy { source: path("a"), path_in_repo: path("c/deep") },
+            CommitOperation::Copy { source: path("a"), src_revision: None, path_in_repo: path("c/deep") },
             CommitOperation::Delete { path_in_repo: path("a/x") },
             CommitOperation::Delete { path_in_repo: path("b") },
         ];

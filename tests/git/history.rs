@@ -51,7 +51,9 @@ impl Change {
                 source: AddSource::Bytes(bytes.clone()),
             },
             Self::Delete(at) => CommitOperation::Delete { path_in_repo: path(*at) },
-            Self::Copy(from, to) => CommitOperation::Copy { source: path(*from), path_in_repo: path(*to) },
+            Self::Copy(from, to) => {
+                CommitOperation::Copy { source: path(*from), src_revision: None, path_in_repo: path(*to) }
+            }
         }
     }
 

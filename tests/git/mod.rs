@@ -14,8 +14,12 @@ use tempfile::TempDir;
 mod attributes;
 mod export;
 mod history;
+mod last_commit;
+mod merges;
 mod names;
 mod objects;
+mod renames;
+mod workshop;
 
 /// A fresh repository whose Git sees no configuration but its own.
 struct Git {

@@ -18,6 +18,8 @@ use hubvault::store::refname::RefName;
 use hubvault::store::transaction::Context;
 
 mod damage;
+#[cfg(unix)]
+mod escape;
 mod forged;
 mod frames;
 mod history;

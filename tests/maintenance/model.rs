@@ -217,7 +217,7 @@ impl Model {
         for id in recent {
             // Collected with a shorter window before: then it is gone as a whole.
             if repository.rev_parse(&id.to_string()).is_ok() {
-                assert!(content(&repository, &id.to_string()) == self.commits[id]);
+                assert!(content(&repository, &id.to_string()) == self.commits[&id]);
             }
         }
         // Whatever can still be named is whole.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::desk;
 use super::kernel::{Mount, can_mount, is_running};
-use crate::cli::entries;
+use crate::cli::{Desk, entries};
 
 #[test]
 fn a_damaged_file_cannot_be_read_and_the_others_can() {
@@ -14,19 +14,11 @@ fn a_damaged_file_cannot_be_read_and_the_others_can() {
     }
     let desk = desk();
     desk.commit_file("victim.bin", super::noise(2_000_000, 77));
-    let packs = desk.path("vault/packs");
-    let newest = entries(&packs)
-        .into_iter()
-        .filter(|name| Path::new(name).extension().is_some_and(|end| end == "pack"));
-    let newest =
-        newest.max_by_key(|name| fs::metadata(packs.join(name)).unwrap().modified().unwrap()).unwrap();
-    let mut bytes = fs::read(packs.join(&newest)).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle..middle + 64].fill(0);
-    // Packs are read-only; only root could write into one.
-    fs::remove_file(packs.join(&newest)).unwrap();
-    fs::write(packs.join(&newest), bytes).unwrap();
-    let mount = Mount::new(&desk, "mnt", "main");
+    let newest = change_newest_pack(&desk, |bytes| {
+        let middle = bytes.len() / 2;
+        bytes[middle..middle + 64].fill(0);
+    });
+    let mount = Mount::with(&desk, "mnt", "main", &["--no-passthrough"]);
     for _ in 0..2 {
         let error = fs::read(mount.path.join("victim.bin")).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::IO.raw_os_error()), "{error}");
@@ -38,4 +30,35 @@ fn a_damaged_file_cannot_be_read_and_the_others_can() {
     let log = fs::read_to_string(desk.home_file("hubvault/mount.log")).unwrap();
     assert!(log.contains("victim.bin") && log.contains(&newest), "{log}");
     mount.end();
+}
+
+/// A kernel that reads by itself checks no hash; what it can be kept from is a file of another length.
+#[test]
+fn a_truncated_pack_is_no_shorter_file_through_a_mount() {
+    if !can_mount() {
+        return;
+    }
+    let desk = desk();
+    desk.commit_file("victim.bin", super::noise(2_000_000, 77));
+    change_newest_pack(&desk, |bytes| bytes.truncate(1_500_000));
+    let mount = Mount::new(&desk, "mnt", "main");
+    for _ in 0..2 {
+        let error = fs::read(mount.path.join("victim.bin")).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::IO.raw_os_error()), "{error}");
+    }
+    mount.end();
+}
+
+/// Changes the pack that was written last; answers its name.
+fn change_newest_pack(desk: &Desk, change: impl FnOnce(&mut Vec<u8>)) -> String {
+    let packs = desk.path("vault/packs");
+    let is_pack = |name: &String| Path::new(name).extension().is_some_and(|end| end == "pack");
+    let modified = |name: &String| fs::metadata(packs.join(name)).unwrap().modified().unwrap();
+    let newest = entries(&packs).into_iter().filter(is_pack).max_by_key(modified).unwrap();
+    let mut bytes = fs::read(packs.join(&newest)).unwrap();
+    change(&mut bytes);
+    // Packs are read-only; only root could write into one.
+    fs::remove_file(packs.join(&newest)).unwrap();
+    fs::write(packs.join(&newest), bytes).unwrap();
+    newest
 }

@@ -34,9 +34,16 @@ impl<'a> Mount<'a> {
     /// Mounts a revision on a new folder.
     #[track_caller]
     pub(crate) fn new(desk: &'a Desk, folder: &str, revision: &str) -> Self {
+        Self::with(desk, folder, revision, &[])
+    }
+
+    /// The same with more options.
+    #[track_caller]
+    pub(crate) fn with(desk: &'a Desk, folder: &str, revision: &str, options: &[&str]) -> Self {
         let path = desk.path(folder);
         fs::create_dir_all(&path).unwrap();
-        let about = desk.hv(["mount", "vault", folder, "--revision", revision, "--json"]).json();
+        let words = ["mount", "vault", folder, "--revision", revision, "--json"];
+        let about = desk.hv(words.iter().chain(options)).json();
         Self { desk, path, about }
     }
 

@@ -14,8 +14,10 @@ use hubvault::ops::{
 use tempfile::TempDir;
 
 mod core;
+mod files;
 mod maintenance;
 mod places;
+mod time;
 
 /// A vault in a folder of its own, for the library; each act has its own time and random name.
 pub(super) struct Bench {

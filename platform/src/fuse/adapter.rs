@@ -10,13 +10,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fuser::{
-    AccessFlags, Errno, Generation, INodeNo, OpenAccMode, OpenFlags, ReplyData, ReplyDirectory,
+    AccessFlags, BackingId, Errno, Generation, INodeNo, OpenAccMode, OpenFlags, ReplyData, ReplyDirectory,
     ReplyDirectoryPlus, ReplyEntry, ReplyXattr,
 };
 use rustix::fs::OFlags;
 
+use super::backings::Backings;
 use super::open_files::OpenFiles;
 use super::translate::{self, Owner};
+use crate::mount::MountOptions;
 use crate::port::{Attributes, DirEntry, FileHandle, NodeId, NodeKind, PortError, ReadOnlyTree, Visit};
 
 /// `.` and `..` come before the tree's entries, whose offsets are moved up by as many.
@@ -37,16 +39,18 @@ pub(super) struct Adapter {
     pub(super) owner: Owner,
     pub(super) lifetime: Duration,
     pub(super) open_files: OpenFiles,
+    pub(super) backings: Backings<BackingId>,
     /// Whether the kernel can be told once that directories need no opening.
     pub(super) no_opendir: bool,
 }
 
 impl Adapter {
-    pub(super) fn new(tree: Arc<dyn ReadOnlyTree>, lifetime: Option<Duration>) -> Self {
+    pub(super) fn new(tree: Arc<dyn ReadOnlyTree>, options: &MountOptions) -> Self {
         let owner =
             Owner { user: rustix::process::getuid().as_raw(), group: rustix::process::getgid().as_raw() };
-        let lifetime = translate::lifetime(lifetime);
-        Self { tree, owner, lifetime, open_files: OpenFiles::default(), no_opendir: false }
+        let lifetime = translate::lifetime(options.attribute_ttl);
+        let (open_files, backings) = (OpenFiles::default(), Backings::new(options.passthrough));
+        Self { tree, owner, lifetime, open_files, backings, no_opendir: false }
     }
 
     /// Asks the tree. A panic in there costs one answer, not the mount.

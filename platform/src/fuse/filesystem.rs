@@ -31,12 +31,21 @@ const WANTED: [InitFlags; 5] = [
     InitFlags::FUSE_ASYNC_DIO,
 ];
 
+/// How many file systems may lie on top of each other below a passed-through file. With 1 (a plain disk) another
+/// one, such as an overlay that makes the mount writable, may still lie on top of ours; the kernel's limit is 2.
+const BACKING_DEPTH: u32 = 1;
+
 impl Filesystem for Adapter {
     fn init(&mut self, _req: &Request, config: &mut KernelConfig) -> io::Result<()> {
         for flag in WANTED {
             if config.add_capabilities(flag).is_err() {
                 tracing::debug!(?flag, "not offered by this kernel");
             }
+        }
+        let passthrough = config.add_capabilities(InitFlags::FUSE_PASSTHROUGH).is_ok()
+            && config.set_max_stack_depth(BACKING_DEPTH).is_ok();
+        if !passthrough {
+            self.backings.refuse();
         }
         self.no_opendir = config.add_capabilities(InitFlags::FUSE_NO_OPENDIR_SUPPORT).is_ok();
         Ok(())
@@ -46,6 +55,7 @@ impl Filesystem for Adapter {
         for handle in self.open_files.take_all() {
             self.tree.close(handle);
         }
+        self.backings.clear();
     }
 
     fn lookup(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
@@ -87,8 +97,14 @@ impl Filesystem for Adapter {
         match self.ask(|tree| tree.open(node(ino))) {
             Ok(handle) => {
                 self.open_files.add(handle);
-                let flags = FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_NOFLUSH;
-                reply.opened(FuseHandle(handle.0), flags);
+                let file = || self.ask(|tree| Ok(tree.backing(handle))).ok().flatten();
+                let number = FuseHandle(handle.0);
+                let backing = self.backings.open(node(ino), file, |file| reply.open_backing(file));
+                if let Some(backing) = backing {
+                    // What the kernel reads by itself it also caches by itself: asking it to is an error.
+                    return reply.opened_passthrough(number, FopenFlags::FOPEN_NOFLUSH, &backing);
+                }
+                reply.opened(number, FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_NOFLUSH);
             }
             Err(error) => reply.error(refusal("open", &error)),
         }
@@ -114,7 +130,7 @@ impl Filesystem for Adapter {
     fn release(
         &self,
         _req: &Request,
-        _ino: INodeNo,
+        ino: INodeNo,
         fh: FuseHandle,
         _flags: OpenFlags,
         _lock_owner: Option<LockOwner>,
@@ -123,6 +139,7 @@ impl Filesystem for Adapter {
     ) {
         let handle = FileHandle(fh.0);
         if self.open_files.remove(handle) {
+            self.backings.close(node(ino));
             let closed = self.ask(|tree| {
                 tree.close(handle);
                 Ok(())

@@ -4,6 +4,7 @@
 //! for whom to mount is the caller's. It must not know what implements the tree.
 
 mod adapter;
+mod backings;
 mod filesystem;
 mod open_files;
 mod preflight;
@@ -93,7 +94,7 @@ pub(crate) fn serve(
     options: &MountOptions,
 ) -> Result<Serving, MountError> {
     let mountpoint = preflight::check(mountpoint, options)?;
-    let adapter = Adapter::new(tree, options.attribute_ttl);
+    let adapter = Adapter::new(tree, options);
     let session = Session::new(adapter, &mountpoint, &config(options))
         .map_err(|error| preflight::explain(&error, &mountpoint))?;
     let device = device_at(&mountpoint);

@@ -301,6 +301,49 @@ fn content_is_read_once_and_listings_bring_attributes() {
     assert_eq!(scene.tree.lookup_calls.load(Ordering::Relaxed), before, "each of {MANY} was looked up");
 }
 
+/// Whether this process may let the kernel read backing files by itself.
+fn may_pass_through() -> bool {
+    let effective = fs::read_to_string("/proc/self/status").unwrap();
+    let effective = effective.lines().find_map(|line| line.strip_prefix("CapEff:")).unwrap().trim();
+    u64::from_str_radix(effective, 16).unwrap() >> 21 & 1 == 1
+}
+
+#[test]
+fn mount_reads_backed_files_by_itself_where_it_may() {
+    if !can_mount() {
+        return;
+    }
+    let scene = Scene::new(Fault::BackedAndReadFails);
+    let big = scene.path("big.bin");
+    let failed =
+        |read: io::Result<Vec<u8>>| read.unwrap_err().raw_os_error() == Some(Errno::IO.raw_os_error());
+    if !may_pass_through() {
+        // Falls back to asking, and asking fails here: an error, never other bytes.
+        assert!(failed(fs::read(&big)));
+        return;
+    }
+    // Open twice at once, closed and opened again, by many: one way of reading throughout.
+    let open = [File::open(&big).unwrap(), File::open(&big).unwrap()];
+    assert!(fs::read(&big).unwrap() == big_content());
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| (0..20).for_each(|_| assert_eq!(fs::read(&big).unwrap().len(), BIG)));
+        }
+    });
+    let mut page = [0; 4096];
+    for file in &open {
+        file.read_exact_at(&mut page, 1 << 20).unwrap();
+        assert_eq!(page, big_content()[1 << 20..][..4096]);
+    }
+    drop(open);
+    assert!(failed(fs::read(scene.path("hello.txt"))), "a file without a backing is asked for");
+    assert!(fs::read(&big).unwrap() == big_content());
+    drop(scene);
+    // And not when it was not wanted.
+    let scene = Scene::with(Fault::BackedAndReadFails, |options| options.passthrough = false);
+    assert!(failed(fs::read(scene.path("big.bin"))));
+}
+
 #[test]
 fn many_readers_at_once() {
     if !can_mount() {

@@ -1,8 +1,10 @@
 //! A small tree in memory that keeps exact books: lookups, open files, calls. With faults on demand.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::fs::File;
+use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hubvault_platform::{
@@ -39,7 +41,14 @@ pub(crate) enum Fault {
     ReadPanics,
     /// Reads of closed files succeed.
     NoClose,
+    /// Reads fail, and files of at least [`BACKED`] bytes have a file on disk that is them: whoever can read those
+    /// did not ask.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only a kernel reads by itself"))]
+    BackedAndReadFails,
 }
+
+/// From this size on a file is backed, if any is.
+pub(crate) const BACKED: usize = 1 << 20;
 
 #[derive(Debug)]
 enum Content {
@@ -235,7 +244,7 @@ impl ReadOnlyTree for MemoryTree {
     fn read(&self, handle: FileHandle, offset: u64, buffer: &mut [u8]) -> Result<usize, PortError> {
         self.read_calls.fetch_add(1, Ordering::Relaxed);
         match self.fault {
-            Fault::ReadFails => return Err(PortError::Io("as ordered".into())),
+            Fault::ReadFails | Fault::BackedAndReadFails => return Err(PortError::Io("as ordered".into())),
             Fault::ReadPanics => panic!("as ordered"),
             Fault::NoClose if !self.open.lock().unwrap().contains_key(&handle) => return Ok(0),
             _ => {}
@@ -251,6 +260,17 @@ impl ReadOnlyTree for MemoryTree {
 
     fn close(&self, handle: FileHandle) {
         self.open.lock().unwrap().remove(&handle);
+    }
+
+    fn backing(&self, handle: FileHandle) -> Option<Arc<File>> {
+        let index = *self.open.lock().unwrap().get(&handle)?;
+        let Content::File { bytes, .. } = &self.nodes[index].content else { return None };
+        if self.fault != Fault::BackedAndReadFails || bytes.len() < BACKED {
+            return None;
+        }
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        Some(Arc::new(file))
     }
 
     fn read_link(&self, node: NodeId) -> Result<Vec<u8>, PortError> {

@@ -3,18 +3,23 @@
 use clap::Args;
 use serde_json::json;
 
-use super::{open, say};
+use super::reflog::short;
+use super::{hint, open, say};
 use crate::Repository;
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
 use crate::cli::{identity, output};
+use crate::ops::Actor;
+use crate::ops::models::RefMove;
 
-/// List branches, or make one
+/// List, make, move, rename or delete branches
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each flag")]
 pub(in crate::cli) struct BranchArgs {
-    /// Name of the branch to make
+    /// Name of the branch to make, or to do something with
     name: Option<String>,
-    /// Where it starts [default: the default branch]
+    /// Where it starts [default: the default branch]; with -m, its new name
+    #[arg(value_name = "REV")]
     start: Option<String>,
     /// Show each branch's commit
     #[arg(short, long)]
@@ -22,14 +27,73 @@ pub(in crate::cli) struct BranchArgs {
     /// Print the name of the default branch
     #[arg(long, conflicts_with = "name")]
     show_current: bool,
+    /// Delete the branch, if the default branch has all its commits
+    #[arg(short, long, requires = "name", conflicts_with = "start", group = "action")]
+    delete: bool,
+    /// Delete the branch, whoever has its commits
+    #[arg(short = 'D', requires = "name", conflicts_with = "start", group = "action")]
+    delete_anyway: bool,
+    /// Rename the branch; with one name, rename the default branch
+    #[arg(short = 'm', long = "move", requires = "name", group = "action")]
+    rename: bool,
+    /// Make the branch, or move it if it is there
+    #[arg(short, long, requires = "name", group = "action")]
+    force: bool,
+    /// Make it the default branch: what `HEAD` is
+    #[arg(long, requires = "name", conflicts_with = "start", group = "action")]
+    default: bool,
 }
 
 pub(super) fn run(cli: &Cli, args: &BranchArgs) -> Result<(), Failure> {
     let repository = open(cli)?;
     let Some(name) = &args.name else { return list(cli, args, &repository) };
-    repository.create_branch(name, args.start.as_deref(), false, &identity::actor()?)?;
+    let actor = identity::actor()?;
+    let start = args.start.as_deref();
+    if args.delete || args.delete_anyway {
+        let gone = repository.delete_branch(name, args.delete_anyway, &actor)?;
+        return deleted(cli, &gone, &format!("Deleted branch {name} (was {}).", short(gone.old)));
+    }
+    if args.rename {
+        return rename(cli, &repository, name, start, &actor);
+    }
+    if args.default {
+        let transaction = repository.set_default_branch(name, &actor)?;
+        if cli.json {
+            return output::json(&json!({ "name": name, "transaction": transaction }));
+        }
+        say(&format!("The default branch is now {name}"))?;
+        return hint(transaction);
+    }
+    if args.force {
+        let moved = repository.force_branch(name, start, &actor)?;
+        return if cli.json { output::json(&moved) } else { Ok(()) };
+    }
+    repository.create_branch(name, start, false, &actor)?;
     let made = repository.list_branches()?.into_iter().find(|branch| branch.name == *name);
     if cli.json { output::json(&made) } else { Ok(()) }
+}
+
+/// Says what was deleted.
+pub(super) fn deleted(cli: &Cli, gone: &RefMove, line: &str) -> Result<(), Failure> {
+    if cli.json {
+        return output::json(gone);
+    }
+    say(line)?;
+    hint(gone.transaction)
+}
+
+/// `-m OLD NEW`, or `-m NEW` for the default branch.
+fn rename(
+    cli: &Cli,
+    repository: &Repository,
+    first: &str,
+    second: Option<&str>,
+    actor: &Actor,
+) -> Result<(), Failure> {
+    let default = repository.default_branch()?;
+    let (old, new) = second.map_or((default.as_str(), first), |new| (first, new));
+    let moved = repository.rename_branch(old, new, actor)?;
+    if cli.json { output::json(&moved) } else { Ok(()) }
 }
 
 fn list(cli: &Cli, args: &BranchArgs, repository: &Repository) -> Result<(), Failure> {

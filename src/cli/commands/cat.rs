@@ -8,6 +8,7 @@ use super::open;
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
 use crate::cli::identity;
+use crate::snapshot::resolve::split_path;
 
 /// Write a file's content to standard output
 #[derive(Debug, Args)]
@@ -21,7 +22,8 @@ pub(in crate::cli) struct CatArgs {
 const BUFFER: usize = 1 << 20;
 
 pub(super) fn run(cli: &Cli, args: &CatArgs) -> Result<(), Failure> {
-    let (revision, path) = args.target.split_once(':').ok_or_else(|| {
+    let (revision, path) = split_path(&args.target);
+    let path = path.ok_or_else(|| {
         Failure::usage(format!("`{}` is not REV:PATH; for the default branch write :{0}", args.target))
     })?;
     let repository = open(cli)?;

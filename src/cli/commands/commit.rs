@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{ArgMatches, Args};
 
-use super::{open, say, tell};
+use super::{open_to_write, say, tell};
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
 use crate::cli::progress::Bar;
@@ -46,8 +46,8 @@ pub(in crate::cli) struct CommitArgs {
     /// Remove a file or folder
     #[arg(long, value_name = "PATH")]
     delete: Vec<String>,
-    /// Copy a file or folder within the repository
-    #[arg(long, value_name = "SRC=DST")]
+    /// Copy a file or folder within the repository, or from another revision of it
+    #[arg(long, value_name = "[REV:]SRC=DST")]
     copy: Vec<String>,
     /// Files and folders to add under their own names
     local: Vec<PathBuf>,
@@ -59,7 +59,7 @@ pub(super) fn run(cli: &Cli, args: &CommitArgs, matches: &ArgMatches) -> Result<
     if operations.is_empty() && !args.allow_empty {
         return Err(Failure::usage("nothing to do: name files to add, or use --add, --delete or --copy"));
     }
-    let repository = open(cli)?;
+    let repository = open_to_write(cli)?;
     let options = CommitOptions {
         message: args.message.clone(),
         description: args.description.clone(),
@@ -76,7 +76,8 @@ pub(super) fn run(cli: &Cli, args: &CommitArgs, matches: &ArgMatches) -> Result<
     show(cli, &outcome?)
 }
 
-fn show(cli: &Cli, outcome: &CommitOutcome) -> Result<(), Failure> {
+/// Says what a commit did.
+pub(super) fn show(cli: &Cli, outcome: &CommitOutcome) -> Result<(), Failure> {
     if cli.json {
         return output::json(outcome);
     }
@@ -112,10 +113,11 @@ fn operations(args: &CommitArgs, matches: &ArgMatches) -> Result<Vec<CommitOpera
     }
     for (at, text) in places("copy").into_iter().zip(&args.copy) {
         let (source, target) = parse::pair("--copy", text).map_err(Failure::usage)?;
-        found.push((
-            at,
-            CommitOperation::Copy { source: repo_path(source)?, path_in_repo: repo_path(target)? },
-        ));
+        // No path has a colon in it.
+        let (revision, source) = source.rsplit_once(':').map_or((None, source), |(r, s)| (Some(r), s));
+        let src_revision = revision.map(str::to_owned);
+        let (source, path_in_repo) = (repo_path(source)?, repo_path(target)?);
+        found.push((at, CommitOperation::Copy { source, src_revision, path_in_repo }));
     }
     for (at, local) in places("local").into_iter().zip(&args.local) {
         found.push((at, add_under_own_name(local)?));
@@ -143,6 +145,7 @@ fn add_under_own_name(local: &Path) -> Result<CommitOperation, Failure> {
     })
 }
 
-fn repo_path(text: &str) -> Result<RepoPath, Failure> {
+/// A path in the repository.
+pub(super) fn repo_path(text: &str) -> Result<RepoPath, Failure> {
     RepoPath::new(text).map_err(|error| Failure::new("unsupported-path", error))
 }

@@ -5,15 +5,17 @@ use std::io::Write;
 use clap::Args;
 
 use super::open;
+use crate::Repository;
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
 use crate::cli::output::{self, JsonArray, stdout};
 use crate::ops::models::RepoEntry;
-use crate::ops::tree::{describe, list_repo_tree};
-use crate::snapshot::{Mode, Snapshot, SnapshotError};
+use crate::ops::tree::{describe, list_names, list_repo_tree};
+use crate::snapshot::{Mode, Snapshot, SnapshotError, TreeEntry};
 
 /// List what a folder of a revision holds
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each flag")]
 pub(in crate::cli) struct LsTreeArgs {
     /// Revision to list [default: the default branch]
     revision: Option<String>,
@@ -28,17 +30,28 @@ pub(in crate::cli) struct LsTreeArgs {
     /// Show sizes in bytes
     #[arg(short)]
     long: bool,
+    /// Show the commit that last changed each entry, for a folder anything below it
+    #[arg(long)]
+    last_commit: bool,
 }
 
 pub(super) fn run(cli: &Cli, args: &LsTreeArgs) -> Result<(), Failure> {
     let repository = open(cli)?;
     let snapshot = repository.snapshot(args.revision.as_deref())?;
     let path = args.path.as_deref().unwrap_or_default();
+    if !cli.json && !args.long && !args.last_commit {
+        return names(&snapshot, path, args);
+    }
     let wanted = |item: &Result<RepoEntry, SnapshotError>| {
         let left_out = args.recursive && !args.trees;
         !(left_out && matches!(item, Ok(RepoEntry::Folder(_))))
     };
-    let entries = entries(&snapshot, path, args.recursive)?.filter(wanted);
+    let entries = if args.last_commit {
+        expanded(&repository, &snapshot, path, args.recursive)?
+    } else {
+        entries(&snapshot, path, args.recursive)?
+    };
+    let entries = entries.filter(wanted);
     if cli.json {
         let mut array = JsonArray::new(stdout());
         for item in entries {
@@ -48,33 +61,72 @@ pub(super) fn run(cli: &Cli, args: &LsTreeArgs) -> Result<(), Failure> {
     }
     let mut out = stdout();
     for item in entries {
-        line(&mut out, &item?, args.long)?;
+        line(&mut out, &item?, args)?;
     }
     Ok(out.flush()?)
 }
 
-/// What is in a folder; a file's own path gives that file, as Git does.
-fn entries(
+/// An entry with what was asked for besides what Git shows.
+fn line(out: &mut impl Write, item: &RepoEntry, args: &LsTreeArgs) -> Result<(), Failure> {
+    let size = if args.long {
+        format!(" {:>7}", item.size().map_or_else(|| "-".to_owned(), |size| size.to_string()))
+    } else {
+        String::new()
+    };
+    let last = item.last_commit().map_or_else(String::new, |last| {
+        format!("\t{} {} {}", last.oid.short(), last.date, output::printable(&last.title))
+    });
+    let kind = if matches!(item, RepoEntry::Folder(_)) { "tree" } else { "blob" };
+    let path = output::path(item.path());
+    Ok(writeln!(out, "{} {kind} {}{size}\t{path}{last}", item.mode(), item.oid())?)
+}
+
+/// The listing without sizes, which the trees alone answer.
+fn names(snapshot: &Snapshot, path: &str, args: &LsTreeArgs) -> Result<(), Failure> {
+    let top = snapshot.entry(path)?;
+    let mut out = stdout();
+    if top.mode != Mode::Directory {
+        name(&mut out, path.trim_matches('/'), &top)?;
+        return Ok(out.flush()?);
+    }
+    for item in list_names(snapshot, path, args.recursive)? {
+        let (path, entry) = item?;
+        if entry.mode != Mode::Directory || !args.recursive || args.trees {
+            name(&mut out, &path, &entry)?;
+        }
+    }
+    Ok(out.flush()?)
+}
+
+/// An entry as `git ls-tree` shows it.
+fn name(out: &mut impl Write, path: &str, entry: &TreeEntry) -> Result<(), Failure> {
+    let kind = if entry.mode == Mode::Directory { "tree" } else { "blob" };
+    Ok(writeln!(out, "{:0>6} {kind} {}\t{}", entry.mode.octal(), entry.id, output::path(path))?)
+}
+
+type Entries = Box<dyn Iterator<Item = Result<RepoEntry, SnapshotError>>>;
+
+/// What is in a folder, with last commits, which are known all at once.
+fn expanded(
+    repository: &Repository,
     snapshot: &Snapshot,
     path: &str,
     recursive: bool,
-) -> Result<Box<dyn Iterator<Item = Result<RepoEntry, SnapshotError>>>, SnapshotError> {
+) -> Result<Entries, Failure> {
+    let revision = snapshot.id().to_string();
+    let found = if snapshot.entry(path)?.mode == Mode::Directory {
+        repository.list_repo_tree_expanded(Some(path), recursive, Some(&revision))?
+    } else {
+        repository.get_paths_info_expanded([path.trim_matches('/')], Some(&revision))?
+    };
+    Ok(Box::new(found.into_iter().map(Ok)))
+}
+
+/// What is in a folder; a file's own path gives that file, as Git does.
+fn entries(snapshot: &Snapshot, path: &str, recursive: bool) -> Result<Entries, SnapshotError> {
     let top = snapshot.entry(path)?;
     if top.mode == Mode::Directory {
         return Ok(Box::new(list_repo_tree(snapshot, path, recursive)?));
     }
     Ok(Box::new(std::iter::once(describe(snapshot, path.trim_matches('/').to_owned(), &top))))
-}
-
-/// An entry as `git ls-tree` shows it.
-fn line(out: &mut impl Write, item: &RepoEntry, long: bool) -> Result<(), Failure> {
-    let kind = if matches!(item, RepoEntry::Folder(_)) { "tree" } else { "blob" };
-    let (mode, oid, path) = (item.mode(), item.oid(), output::path(item.path()));
-    if long {
-        let size = item.size().map_or_else(|| "-".to_owned(), |size| size.to_string());
-        writeln!(out, "{mode} {kind} {oid} {size:>7}\t{path}")?;
-    } else {
-        writeln!(out, "{mode} {kind} {oid}\t{path}")?;
-    }
-    Ok(())
 }

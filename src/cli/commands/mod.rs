@@ -3,6 +3,8 @@
 pub(super) mod branch;
 pub(super) mod cat;
 pub(super) mod commit;
+pub(super) mod diff;
+pub(super) mod download;
 pub(super) mod du;
 pub(super) mod gc;
 pub(super) mod init;
@@ -10,11 +12,18 @@ pub(super) mod log;
 pub(super) mod ls_tree;
 pub(super) mod manual;
 pub(super) mod mount;
+pub(super) mod op;
+pub(super) mod reflog;
+pub(super) mod reset;
 pub(super) mod rev_parse;
+pub(super) mod rm;
+pub(super) mod snapshot;
 pub(super) mod squash;
 pub(super) mod status;
 pub(super) mod tag;
 pub(super) mod umount;
+pub(super) mod undo;
+pub(super) mod upload;
 pub(super) mod verify;
 
 use std::io::Write as _;
@@ -24,6 +33,7 @@ use serde_json::json;
 
 use super::args::{Cli, Command};
 use super::failure::Failure;
+use super::identity;
 use super::output::printable;
 use crate::Repository;
 
@@ -32,12 +42,21 @@ pub(super) fn run(cli: &Cli, matches: &ArgMatches) -> Result<(), Failure> {
     match &cli.command {
         Command::Init(args) => init::run(cli, args),
         Command::Commit(args) => commit::run(cli, args, matches),
+        Command::Diff(args) => diff::run(cli, args),
         Command::Log(args) => log::run(cli, args),
         Command::LsTree(args) => ls_tree::run(cli, args),
         Command::Cat(args) => cat::run(cli, args),
+        Command::Download(args) => download::run(cli, args),
+        Command::Snapshot(args) => snapshot::run(cli, args),
+        Command::Upload(args) => upload::run(cli, args),
+        Command::Rm(args) => rm::run(cli, args),
         Command::Status => status::run(cli),
         Command::Branch(args) => branch::run(cli, args),
         Command::Tag(args) => tag::run(cli, args),
+        Command::Reset(args) => reset::run(cli, args),
+        Command::Reflog(args) => reflog::run(cli, args),
+        Command::Op(args) => op::run(cli, args),
+        Command::Undo(args) => undo::run(cli, args),
         Command::RevParse(args) => rev_parse::run(cli, args),
         Command::Verify(args) => verify::run(cli, args),
         Command::Du(args) => du::run(cli, args),
@@ -56,6 +75,12 @@ fn open(cli: &Cli) -> Result<Repository, Failure> {
     let repository = Repository::open(&cli.vault).map_err(|error| located(cli, error.into()))?;
     warn(cli, &repository)?;
     Ok(repository)
+}
+
+/// As [`open`], for a command that will write: who writes is found out meanwhile.
+fn open_to_write(cli: &Cli) -> Result<Repository, Failure> {
+    identity::ask_early();
+    open(cli)
 }
 
 /// Says on standard error what was passed over when the vault was opened.
@@ -82,4 +107,9 @@ fn tell(line: &str) -> Result<(), Failure> {
 /// Prints a line to standard output.
 fn say(line: &str) -> Result<(), Failure> {
     Ok(writeln!(std::io::stdout(), "{}", printable(line))?)
+}
+
+/// Says on standard error how to take back what a transaction did; nothing when there was none.
+fn hint(transaction: Option<u64>) -> Result<(), Failure> {
+    transaction.map_or(Ok(()), |number| tell(&format!("hint: `hv undo {number}` takes this back")))
 }

@@ -24,6 +24,7 @@ use crate::ops::HeldLease;
 /// Returns when the folder can be read, and serves it in the background until `hv umount`. What follows the
 /// last `@` is the revision; with --revision, `@` is an ordinary character.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "switches of a command line")]
 pub(in crate::cli) struct MountArgs {
     /// The vault's folder
     vault: PathBuf,
@@ -39,6 +40,9 @@ pub(in crate::cli) struct MountArgs {
     /// Let other users read it too
     #[arg(long)]
     allow_other: bool,
+    /// Check every byte against its hash: the kernel reads no file by itself, which costs speed
+    #[arg(long)]
+    no_passthrough: bool,
     /// Memory for decoded chunks
     #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = crate::cli::parse::size)]
     cache_size: u64,
@@ -100,6 +104,7 @@ fn start(cli: &Cli, args: &MountArgs, mountpoint: &Path, revision: Option<&str>)
     let vault = repository.root().unwrap_or(&args.vault).display().to_string();
     let mut options = MountOptions::new(format!("{vault}@{shown}"));
     options.allow_other = args.allow_other;
+    options.passthrough = !args.no_passthrough;
     let commit = snapshot.id();
     let mounted = mount(Arc::new(SnapshotTree::new(snapshot)), mountpoint, &options)?;
     let about = json!({
@@ -126,6 +131,9 @@ fn launch(args: &MountArgs, mountpoint: &Path, revision: Option<&str>) -> Result
     command.arg("mount").arg("--serve").arg("--cache-size").arg(args.cache_size.to_string());
     if args.allow_other {
         command.arg("--allow-other");
+    }
+    if args.no_passthrough {
+        command.arg("--no-passthrough");
     }
     if let Some(revision) = revision {
         command.arg("--revision").arg(revision);

@@ -2,15 +2,17 @@
 
 use clap::Args;
 
+use super::branch::deleted;
+use super::reflog::short;
 use super::{open, say};
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
 use crate::cli::{identity, output};
 
-/// List tags, or make one
+/// List, make or delete tags
 #[derive(Debug, Args)]
 pub(in crate::cli) struct TagArgs {
-    /// Name of the tag to make
+    /// Name of the tag to make or delete
     name: Option<String>,
     /// What it names [default: the default branch]
     revision: Option<String>,
@@ -20,6 +22,9 @@ pub(in crate::cli) struct TagArgs {
     /// List tags (what happens without a name anyway)
     #[arg(short, long, conflicts_with = "name")]
     list: bool,
+    /// Delete the tag
+    #[arg(short, long, requires = "name", conflicts_with_all = ["revision", "message"])]
+    delete: bool,
 }
 
 pub(super) fn run(cli: &Cli, args: &TagArgs) -> Result<(), Failure> {
@@ -28,6 +33,10 @@ pub(super) fn run(cli: &Cli, args: &TagArgs) -> Result<(), Failure> {
         let tags = repository.list_tags()?;
         return if cli.json { output::json(&tags) } else { tags.iter().try_for_each(|tag| say(&tag.name)) };
     };
+    if args.delete {
+        let gone = repository.delete_tag(name, &identity::actor()?)?;
+        return deleted(cli, &gone, &format!("Deleted tag '{name}' (was {}).", short(gone.old)));
+    }
     let message = args.message.as_deref();
     repository.create_tag(name, message, args.revision.as_deref(), false, &identity::actor()?)?;
     let made = repository.list_tags()?.into_iter().find(|tag| tag.name == *name);

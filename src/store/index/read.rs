@@ -120,20 +120,8 @@ impl Index {
         Ok(block)
     }
 
-    fn read(&self, mut offset: u64, mut out: &mut [u8]) -> Result<(), StoreError> {
-        while !out.is_empty() {
-            let number = u32::try_from(offset / BLOCK as u64)
-                .map_err(|_| self.damaged("an offset is out of range"))?;
-            let block = self.block(number)?;
-            let within = usize::try_from(offset % BLOCK as u64).unwrap_or(0);
-            let from = block.get(within..).filter(|from| !from.is_empty());
-            let from = from.ok_or_else(|| self.damaged("an offset is out of range"))?;
-            let n = from.len().min(out.len());
-            out[..n].copy_from_slice(&from[..n]);
-            out = &mut out[n..];
-            offset += n as u64;
-        }
-        Ok(())
+    fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), StoreError> {
+        Cursor::new(self).read(offset, out)
     }
 
     fn section(&self, table: Table) -> (u64, u64) {
@@ -158,21 +146,13 @@ impl Index {
 
     /// The row at an ordinal; an ordinal beyond the table or a row without meaning is damage.
     pub fn row<R: Row>(&self, ordinal: u32) -> Result<R, StoreError> {
-        let mut bytes = [0; 64];
-        let bytes = &mut bytes[..R::LEN];
-        if ordinal >= self.count::<R>() {
-            return Err(
-                self.damaged(format!("it points at row {ordinal} of {:?}, which is not there", R::TABLE))
-            );
-        }
-        self.read(self.section(R::TABLE).0 + u64::from(ordinal) * R::LEN as u64, bytes)?;
-        R::decode(bytes)
-            .ok_or_else(|| self.damaged(format!("row {ordinal} of {:?} has no meaning", R::TABLE)))
+        Cursor::new(self).row(ordinal)
     }
 
     /// Every row of a table in order.
     pub fn rows<R: Row>(&self) -> impl Iterator<Item = Result<R, StoreError>> + '_ {
-        (0..self.count::<R>()).map(|ordinal| self.row(ordinal))
+        let mut cursor = Cursor::new(self);
+        (0..self.count::<R>()).map(move |ordinal| cursor.row(ordinal))
     }
 
     /// `len` bytes of the data section from `offset`.
@@ -187,38 +167,16 @@ impl Index {
 
     /// First row whose leading bytes are not below `key`.
     fn lower_bound<R: Row>(&self, key: &[u8]) -> Result<u32, StoreError> {
-        let (mut low, mut high) = (0u32, self.count::<R>());
-        let (mut low_key, mut high_key) = (0u64, u64::MAX);
-        let wanted = leading(key);
-        let mut guesses = 0;
-        while low < high {
-            // Interpolation finds hashes in a few steps; bisection bounds the work on keys that are no hashes.
-            let middle = if guesses < 8 {
-                interpolate(low, high, low_key, high_key, wanted)
-            } else {
-                low + (high - low) / 2
-            };
-            guesses += 1;
-            let mut found = [0; 32];
-            let found = &mut found[..key.len()];
-            self.read(self.section(R::TABLE).0 + u64::from(middle) * R::LEN as u64, found)?;
-            if &*found < key {
-                low = middle + 1;
-                low_key = leading(found);
-            } else {
-                high = middle;
-                high_key = leading(found);
-            }
-        }
-        Ok(low)
+        Cursor::new(self).lower_bound::<R>(key)
     }
 
     fn find<R: Row>(&self, key: &[u8], matches: impl Fn(&R) -> bool) -> Result<Option<(u32, R)>, StoreError> {
-        let at = self.lower_bound::<R>(key)?;
+        let mut cursor = Cursor::new(self);
+        let at = cursor.lower_bound::<R>(key)?;
         if at >= self.count::<R>() {
             return Ok(None);
         }
-        let row = self.row::<R>(at)?;
+        let row = cursor.row::<R>(at)?;
         Ok(matches(&row).then_some((at, row)))
     }
 
@@ -271,8 +229,9 @@ impl Index {
         let end =
             file.first_extent.checked_add(file.extent_count).filter(|&end| end <= self.count::<Extent>());
         let end = end.ok_or_else(|| self.damaged("a file record points beyond the extents"))?;
+        let mut cursor = Cursor::new(self);
         let extents: Vec<Extent> =
-            (file.first_extent..end).map(|at| self.row(at)).collect::<Result<_, _>>()?;
+            (file.first_extent..end).map(|at| cursor.row(at)).collect::<Result<_, _>>()?;
         let total = extents.iter().try_fold(0u64, |sum, extent| sum.checked_add(extent.len));
         if total != Some(file.size) {
             return Err(
@@ -321,6 +280,7 @@ impl Index {
         let (mut low, mut high) = (pack.first_chunk, end);
         let (mut low_at, mut high_at) = (0, pack.raw_len);
         let mut guesses = 0;
+        let mut cursor = Cursor::new(self);
         while low < high {
             let middle = if guesses < 8 {
                 interpolate(low, high, low_at, high_at, position)
@@ -328,7 +288,7 @@ impl Index {
                 low + (high - low) / 2
             };
             guesses += 1;
-            let chunk: ChunkRow = self.row(middle)?;
+            let chunk: ChunkRow = cursor.row(middle)?;
             let chunk_end = chunk.raw_start + u64::from(chunk.raw_len);
             if position < chunk.raw_start {
                 (high, high_at) = (middle, chunk.raw_start);
@@ -349,6 +309,84 @@ impl Index {
     /// What is wrong with each block that fails its check.
     pub fn bad_blocks(&self) -> impl Iterator<Item = StoreError> + '_ {
         (0..self.trailer.block_count).filter_map(|number| self.block(number).err())
+    }
+}
+
+/// Reads of one search: the block that was read last stays at hand, so that its neighbours cost no lookup.
+struct Cursor<'i> {
+    index: &'i Index,
+    held: Option<(u32, Arc<[u8]>)>,
+}
+
+impl<'i> Cursor<'i> {
+    fn new(index: &'i Index) -> Self {
+        Self { index, held: None }
+    }
+
+    fn block(&mut self, number: u32) -> Result<&[u8], StoreError> {
+        if self.held.as_ref().is_none_or(|(held, _)| *held != number) {
+            self.held = Some((number, self.index.block(number)?));
+        }
+        Ok(self.held.as_ref().map_or(&[], |(_, block)| block))
+    }
+
+    fn read(&mut self, mut offset: u64, mut out: &mut [u8]) -> Result<(), StoreError> {
+        let index = self.index;
+        while !out.is_empty() {
+            let number = u32::try_from(offset / BLOCK as u64)
+                .map_err(|_| index.damaged("an offset is out of range"))?;
+            let block = self.block(number)?;
+            let within = usize::try_from(offset % BLOCK as u64).unwrap_or(0);
+            let from = block.get(within..).filter(|from| !from.is_empty());
+            let from = from.ok_or_else(|| index.damaged("an offset is out of range"))?;
+            let n = from.len().min(out.len());
+            out[..n].copy_from_slice(&from[..n]);
+            out = &mut out[n..];
+            offset += n as u64;
+        }
+        Ok(())
+    }
+
+    fn row<R: Row>(&mut self, ordinal: u32) -> Result<R, StoreError> {
+        let index = self.index;
+        let mut bytes = [0; 64];
+        let bytes = &mut bytes[..R::LEN];
+        if ordinal >= index.count::<R>() {
+            return Err(
+                index.damaged(format!("it points at row {ordinal} of {:?}, which is not there", R::TABLE))
+            );
+        }
+        self.read(index.section(R::TABLE).0 + u64::from(ordinal) * R::LEN as u64, bytes)?;
+        R::decode(bytes)
+            .ok_or_else(|| index.damaged(format!("row {ordinal} of {:?} has no meaning", R::TABLE)))
+    }
+
+    /// First row whose leading bytes are not below `key`.
+    fn lower_bound<R: Row>(&mut self, key: &[u8]) -> Result<u32, StoreError> {
+        let (mut low, mut high) = (0u32, self.index.count::<R>());
+        let (mut low_key, mut high_key) = (0u64, u64::MAX);
+        let wanted = leading(key);
+        let mut guesses = 0;
+        while low < high {
+            // Interpolation finds hashes in a few steps; bisection bounds the work on keys that are no hashes.
+            let middle = if guesses < 8 {
+                interpolate(low, high, low_key, high_key, wanted)
+            } else {
+                low + (high - low) / 2
+            };
+            guesses += 1;
+            let mut found = [0; 32];
+            let found = &mut found[..key.len()];
+            self.read(self.index.section(R::TABLE).0 + u64::from(middle) * R::LEN as u64, found)?;
+            if &*found < key {
+                low = middle + 1;
+                low_key = leading(found);
+            } else {
+                high = middle;
+                high_key = leading(found);
+            }
+        }
+        Ok(low)
     }
 }
 

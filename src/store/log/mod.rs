@@ -6,8 +6,9 @@
 //! ```
 //!
 //! State is the fold of the log ([`state`]); nothing else says what a ref is or which indexes are live.
-//! [`record`] is the bytes, [`scan`] finds the files and decides which of them count.
+//! [`record`] is the bytes, [`scan`] finds the files and decides which of them count, [`backward`] reads from the end.
 
+pub mod backward;
 pub mod record;
 pub mod scan;
 pub mod state;

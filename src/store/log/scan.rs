@@ -287,31 +287,36 @@ fn counting(found: &BTreeMap<u64, Found>, chain: &[u64], retired: &Retired) -> u
     counting
 }
 
-/// Numbers of the files with this ending in one folder of the log, ascending. Only names that we would give:
-/// any other is a stranger's.
-fn numbers(media: &dyn Media, bucket: u64, ending: &str) -> Result<Vec<u64>, StoreError> {
+/// Names of the files in one folder of the log.
+fn names(media: &dyn Media, bucket: u64) -> Result<Vec<String>, StoreError> {
     let path = bucket_path(bucket * BUCKET);
-    let names = match media.list(&path) {
-        Ok(names) => names,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-        Err(error) => return Err(StoreError::io("list", &path)(error)),
-    };
-    let ours = |name: &String| {
-        let number: u64 = name.strip_suffix(ending)?.parse().ok()?;
-        let fits = number / BUCKET == bucket && *name == format!("{number:09}{ending}");
-        fits.then_some(number)
-    };
+    match media.list(&path) {
+        Ok(names) => Ok(names),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(StoreError::io("list", &path)(error)),
+    }
+}
+
+/// Numbers of the files with this ending among the names in one folder of the log, ascending. Only names that we
+/// would give: any other is a stranger's.
+fn numbers(names: &[String], bucket: u64, ending: &str) -> Vec<u64> {
+    let ours = |name: &String| number(name, 9, ending).filter(|number| number / BUCKET == bucket);
     let mut found: Vec<u64> = names.iter().filter_map(ours).collect();
     found.sort_unstable();
-    Ok(found)
+    found
+}
+
+/// The number in a name that is `width` digits, more only when needed, and this ending.
+fn number(name: &str, width: usize, ending: &str) -> Option<u64> {
+    let digits = name.strip_suffix(ending)?;
+    let long = digits.len() > width && !digits.starts_with('0');
+    let ours = digits.bytes().all(|byte| byte.is_ascii_digit()) && (digits.len() == width || long);
+    if ours { digits.parse().ok() } else { None }
 }
 
 fn buckets(media: &dyn Media) -> Result<Vec<u64>, StoreError> {
     let names = media.list("log").map_err(StoreError::io("list", "log"))?;
-    let ours = |name: &String| {
-        let bucket: u64 = name.parse().ok()?;
-        (bucket < MAX_SEQ / BUCKET && *name == format!("{bucket:06}")).then_some(bucket)
-    };
+    let ours = |name: &String| number(name, 6, "").filter(|&bucket| bucket < MAX_SEQ / BUCKET);
     let mut found: Vec<u64> = names.iter().filter_map(ours).collect();
     found.sort_unstable();
     Ok(found)
@@ -320,7 +325,8 @@ fn buckets(media: &dyn Media) -> Result<Vec<u64>, StoreError> {
 /// Number of the first record file from `seq` on.
 fn record_from(media: &dyn Media, seq: u64) -> Result<Option<u64>, StoreError> {
     for bucket in buckets(media)?.into_iter().filter(|&bucket| bucket >= seq / BUCKET) {
-        let found = numbers(media, bucket, ".record")?.into_iter().find(|&number| number >= seq);
+        let names = names(media, bucket)?;
+        let found = numbers(&names, bucket, ".record").into_iter().find(|&number| number >= seq);
         if found.is_some() {
             return Ok(found);
         }
@@ -328,24 +334,16 @@ fn record_from(media: &dyn Media, seq: u64) -> Result<Option<u64>, StoreError> {
     Ok(None)
 }
 
-/// Number of the newest record file; 0 when there is none.
-fn newest_seq(media: &dyn Media) -> Result<u64, StoreError> {
-    for bucket in buckets(media)?.into_iter().rev() {
-        if let Some(&newest) = numbers(media, bucket, ".record")?.last() {
-            return Ok(newest);
-        }
-    }
-    Ok(0)
-}
-
 /// The checkpoint to start from: the newest good one that leaves at least [`CHECKPOINT_EVERY`] records to be
 /// read and checked against the files they brought. An unreadable one is passed over with a warning.
 pub fn checkpoint(media: &dyn Media) -> Result<(Option<Checkpoint>, Vec<Warning>), StoreError> {
-    let newest = newest_seq(media)?;
+    let mut newest = None;
     let mut warnings = Vec::new();
     for bucket in buckets(media)?.into_iter().rev() {
-        for seq in numbers(media, bucket, ".checkpoint")?.into_iter().rev() {
-            if seq.saturating_add(CHECKPOINT_EVERY) > newest {
+        let names = names(media, bucket)?;
+        newest = newest.or_else(|| numbers(&names, bucket, ".record").pop());
+        for seq in numbers(&names, bucket, ".checkpoint").into_iter().rev() {
+            if newest.is_none_or(|newest| seq.saturating_add(CHECKPOINT_EVERY) > newest) {
                 continue;
             }
             match read_checkpoint(media, seq) {
@@ -367,7 +365,9 @@ pub fn checkpoints(media: &dyn Media) -> Result<Vec<(u64, Result<Checkpoint, Sto
     let mut found = Vec::new();
     for bucket in buckets(media)? {
         found.extend(
-            numbers(media, bucket, ".checkpoint")?.into_iter().map(|seq| (seq, read_checkpoint(media, seq))),
+            numbers(&names(media, bucket)?, bucket, ".checkpoint")
+                .into_iter()
+                .map(|seq| (seq, read_checkpoint(media, seq))),
         );
     }
     Ok(found)
@@ -382,4 +382,22 @@ fn read_checkpoint(media: &dyn Media, seq: u64) -> Result<Checkpoint, StoreError
         return Err(StoreError::damaged(&path, "it belongs to another transaction"));
     }
     Ok(checkpoint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_ours_when_we_would_give_it() {
+        for seq in [0, 1, 999, 1000, 123_456_789, 999_999_999, 1_000_000_000, MAX_SEQ] {
+            assert_eq!(number(&format!("{seq:09}.record"), 9, ".record"), Some(seq));
+        }
+        for name in
+            ["1.record", "0000000001.record", "+00000001.record", "00000000x.record", ".record", "000000001"]
+        {
+            assert_eq!(number(name, 9, ".record"), None, "{name}");
+        }
+        assert_eq!(number("99999999999999999999.record", 9, ".record"), None);
+    }
 }

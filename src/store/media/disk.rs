@@ -109,19 +109,31 @@ pub(super) fn not_regular(path: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("`{path}` is not a regular file"))
 }
 
-/// Opens without following a link at the last name or waiting for a pipe's writer, then looks at what it got.
+/// Opens without following a link at the last name or waiting for a pipe's writer.
 fn open_regular(full: &Path, path: &str, options: &mut OpenOptions) -> io::Result<File> {
     let file = system::no_follow(options).open(full).map_err(|error| {
         let other = fs::symlink_metadata(full).is_ok_and(|metadata| !metadata.is_file());
         if other { not_regular(path) } else { error }
     })?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular(path)) }
+    regular(file, path).map(|(file, _)| file)
+}
+
+/// Looks at what was opened; answers its length too.
+fn regular(file: File, path: &str) -> io::Result<(File, u64)> {
+    let metadata = file.metadata()?;
+    if metadata.is_file() { Ok((file, metadata.len())) } else { Err(not_regular(path)) }
 }
 
 impl Media for DiskMedia {
     fn open(&self, path: &str) -> io::Result<Box<dyn ReadAt>> {
-        let file = open_regular(&self.resolve_inner(path)?, path, OpenOptions::new().read(true))?;
-        let len = file.metadata()?.len();
+        check_path(path)?;
+        // One call where the system can refuse links by itself; whatever is wrong is looked into the long way.
+        let opened = if path.is_empty() { None } else { system::open_without_links(&self.root.join(path)) };
+        let file = match opened {
+            Some(file) => file,
+            None => open_regular(&self.resolve_inner(path)?, path, OpenOptions::new().read(true))?,
+        };
+        let (file, len) = regular(file, path)?;
         Ok(Box::new(DiskFile { file, len }))
     }
 

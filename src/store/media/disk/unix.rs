@@ -16,6 +16,20 @@ pub(super) fn no_follow(options: &mut OpenOptions) -> &mut OpenOptions {
     options.custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
 }
 
+/// Opens for reading a file that has no link on its way at all, the way to the vault included; `None` for any
+/// other, and for whatever goes wrong.
+#[cfg(target_os = "linux")]
+pub(super) fn open_without_links(path: &Path) -> Option<File> {
+    use rustix::fs::{CWD, Mode, ResolveFlags, openat2};
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS).ok().map(File::from)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn open_without_links(_: &Path) -> Option<File> {
+    None
+}
+
 /// Makes a new file its owner's alone until it is complete.
 pub(super) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options.mode(0o600)

@@ -23,6 +23,11 @@ pub(super) fn no_follow(options: &mut OpenOptions) -> &mut OpenOptions {
     options.custom_flags(OPEN_REPARSE_POINT)
 }
 
+/// Windows has no such call.
+pub(super) fn open_without_links(_: &Path) -> Option<File> {
+    None
+}
+
 /// Nothing to do: access comes from the folder.
 pub(super) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options

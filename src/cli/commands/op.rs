@@ -1,0 +1,113 @@
+//! `hv op log` and `hv op show`
+
+use std::io::Write;
+
+use clap::{Args, Subcommand};
+
+use super::open;
+use super::reflog::short;
+use crate::cli::args::Cli;
+use crate::cli::failure::Failure;
+use crate::cli::output::{self, JsonArray, printable, stdout, time};
+use crate::ops::transactions::{MovedRef, TransactionInfo};
+
+/// Show what was done to the vault
+#[derive(Debug, Args)]
+pub(in crate::cli) struct OpArgs {
+    #[command(subcommand)]
+    command: OpCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum OpCommand {
+    /// List transactions, newest first
+    ///
+    /// Each is one thing that was done: its number, when, who, the command, and the branches and tags it moved.
+    /// `hv undo NUMBER` takes one back.
+    Log {
+        /// Show at most this many
+        #[arg(short = 'n', long, value_name = "N")]
+        max_count: Option<usize>,
+    },
+    /// Show one transaction
+    Show {
+        /// Its number, as `hv op log` shows it
+        #[arg(value_name = "NUMBER")]
+        transaction: u64,
+    },
+}
+
+pub(super) fn run(cli: &Cli, args: &OpArgs) -> Result<(), Failure> {
+    match args.command {
+        OpCommand::Log { max_count } => log(cli, max_count),
+        OpCommand::Show { transaction } => show(cli, transaction),
+    }
+}
+
+fn log(cli: &Cli, max_count: Option<usize>) -> Result<(), Failure> {
+    let repository = open(cli)?;
+    let transactions = repository.transactions().take(max_count.unwrap_or(usize::MAX));
+    let mut out = stdout();
+    if cli.json {
+        let mut array = JsonArray::new(out);
+        for transaction in transactions {
+            array.push(&transaction?)?;
+        }
+        return array.finish();
+    }
+    for transaction in transactions {
+        match transaction {
+            Ok(transaction) => line(&mut out, &transaction)?,
+            Err(error) => {
+                out.flush()?;
+                return Err(error.into());
+            }
+        }
+    }
+    Ok(out.flush()?)
+}
+
+/// A transaction on one line.
+fn line(out: &mut impl Write, about: &TransactionInfo) -> Result<(), Failure> {
+    let who = about.actor.rsplit_once(" <").map_or(&*about.actor, |(name, _)| name);
+    let mut what: Vec<String> = about.refs.iter().map(moved).collect();
+    what.extend(about.default_branch.iter().map(|name| format!("HEAD -> {name}")));
+    let what = if what.is_empty() { "moved nothing".to_owned() } else { what.join(", ") };
+    let line =
+        format!("{:>5}  {}  {who}  {}: {what}", about.transaction, time(about.timestamp), about.command);
+    Ok(writeln!(out, "{}", printable(&line).replace('\n', " "))?)
+}
+
+/// A ref and its move: `main 79149d6..8d3456c`.
+fn moved(change: &MovedRef) -> String {
+    let name = change.git_ref.strip_prefix("refs/heads/").unwrap_or(&change.git_ref);
+    let name = name.strip_prefix("refs/").unwrap_or(name);
+    match (change.old, change.new) {
+        (None, Some(new)) => format!("{name} new at {}", new.short()),
+        (Some(old), None) => format!("{name} deleted (was {})", old.short()),
+        (old, new) => format!("{name} {}..{}", short(old), short(new)),
+    }
+}
+
+fn show(cli: &Cli, number: u64) -> Result<(), Failure> {
+    let about = open(cli)?.transaction(number)?;
+    if cli.json {
+        return output::json(&about);
+    }
+    let mut out = stdout();
+    writeln!(out, "Transaction {}: {}", about.transaction, printable(&about.command))?;
+    writeln!(out, "Actor:  {}", printable(&about.actor))?;
+    writeln!(out, "Date:   {}", time(about.timestamp))?;
+    if about.pack_bytes > 0 {
+        writeln!(out, "Packs:  {}", output::bytes(about.pack_bytes))?;
+    }
+    if let Some(name) = &about.default_branch {
+        writeln!(out, "HEAD:   {}", printable(name))?;
+    }
+    for change in &about.refs {
+        writeln!(out, "\n{}", printable(&change.git_ref))?;
+        writeln!(out, "    {}", printable(&moved(change)))?;
+        writeln!(out, "    {}", printable(&change.message).replace('\n', " "))?;
+    }
+    Ok(out.flush()?)
+}

@@ -1,0 +1,137 @@
+//! `hv upload`
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::commit::{repo_path, show};
+use super::open;
+use crate::cli::args::Cli;
+use crate::cli::failure::Failure;
+use crate::cli::progress::Bar;
+use crate::cli::{identity, output};
+use crate::ops::patterns::{PathFilter, patterns};
+use crate::ops::upload::FolderUpload;
+use crate::ops::{AddSource, CommitOptions, RepoPath};
+
+/// Commit a file, or the content of a folder
+///
+/// A folder's content goes to `PATH_IN_REPO`, or to the root; a file goes in under its own name. Patterns are
+/// matched with paths inside the folder; `*` also matches `/`, and `DIR/` means all below DIR.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct UploadArgs {
+    /// File or folder to upload
+    local: PathBuf,
+    /// Where it goes [default: the root for a folder, its name for a file]
+    path_in_repo: Option<String>,
+    /// Only files that match
+    #[arg(long, value_name = "PATTERN")]
+    include: Vec<String>,
+    /// No files that match
+    #[arg(long, value_name = "PATTERN")]
+    exclude: Vec<String>,
+    /// Remove files that match from `PATH_IN_REPO`, unless they are uploaded again
+    #[arg(long, value_name = "PATTERN")]
+    delete: Vec<String>,
+    /// Leave out what `.hvignore` and `.gitignore` files in the folder say
+    #[arg(long)]
+    respect_ignore: bool,
+    #[command(flatten)]
+    how: How,
+}
+
+/// How verbs that commit one thing do it.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct How {
+    /// Message; its first line is the title [default: says what was done]
+    #[arg(short, long, value_name = "MSG")]
+    message: Option<String>,
+    /// The rest of the message
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+    /// Branch to commit to [default: the default branch]
+    #[arg(short, long, value_name = "BRANCH")]
+    revision: Option<String>,
+    /// Commit only if the branch is at this commit; a conflict otherwise
+    #[arg(long, value_name = "REV")]
+    parent: Option<String>,
+    /// Author [default: `HUBVAULT_AUTHOR`, else as Git is configured]
+    #[arg(long, value_name = "NAME <EMAIL>")]
+    author: Option<String>,
+    /// Author date: ISO 8601, RFC 2822, or seconds since 1970 with an offset
+    #[arg(long, value_name = "DATE")]
+    date: Option<String>,
+    /// Commit even when nothing changes
+    #[arg(long)]
+    allow_empty: bool,
+    /// Commit symlinks even when they dangle or lead out of the folder that is committed
+    #[arg(long)]
+    keep_links: bool,
+}
+
+impl How {
+    /// The options of a commit; without a message, `default` is one.
+    pub(super) fn options(&self, default: &str) -> Result<CommitOptions, Failure> {
+        Ok(CommitOptions {
+            message: self.message.clone().unwrap_or_else(|| default.to_owned()),
+            description: self.description.clone(),
+            revision: self.revision.clone(),
+            parent_commit: self.parent.clone(),
+            author: Some(identity::author(self.author.as_deref(), self.date.as_deref())?),
+            allow_empty: self.allow_empty,
+            keep_links: self.keep_links,
+        })
+    }
+}
+
+pub(super) fn run(cli: &Cli, args: &UploadArgs) -> Result<(), Failure> {
+    let chosen = !(args.include.is_empty() && args.exclude.is_empty() && args.delete.is_empty());
+    let is_folder = args.local.is_dir();
+    if !is_folder && (chosen || args.respect_ignore) {
+        return Err(Failure::usage(format!(
+            "`{}` is not a folder: there is nothing to choose from",
+            args.local.display()
+        )));
+    }
+    let path_in_repo = path_in_repo(args, is_folder)?;
+    let options = args.how.options("")?;
+    let actor = identity::actor()?;
+    let repository = open(cli)?;
+    let bar = Bar::new(cli.json);
+    let done = match path_in_repo {
+        Some(path) if !is_folder => {
+            let source = AddSource::Local(args.local.clone());
+            repository.upload_file(source, &path, &options, &actor, &mut |event| bar.commit(event))
+        }
+        path_in_repo => {
+            let upload = FolderUpload {
+                folder: args.local.clone(),
+                path_in_repo,
+                filter: PathFilter::new(&args.include, &args.exclude),
+                delete: patterns(&args.delete),
+                respect_ignore: args.respect_ignore,
+            };
+            repository.upload_folder(&upload, &options, &actor, &mut |event| bar.commit(event))
+        }
+    };
+    bar.finish();
+    let done = done?;
+    if cli.json { output::json(&done) } else { show(cli, &done.commit) }
+}
+
+fn path_in_repo(args: &UploadArgs, is_folder: bool) -> Result<Option<RepoPath>, Failure> {
+    match args.path_in_repo.as_deref() {
+        None | Some("." | "./" | "/") if is_folder => Ok(None),
+        Some(path) => repo_path(path).map(Some),
+        None => {
+            let name = args.local.file_name().and_then(|name| name.to_str());
+            let name = name.ok_or_else(|| {
+                Failure::usage(format!(
+                    "`{}` has no usable name of its own; say where it goes: hv upload FILE PATH_IN_REPO",
+                    args.local.display()
+                ))
+            })?;
+            repo_path(name).map(Some)
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Putting what a merge, a revert or a cherry-pick made onto a branch: worked out without any lock, published in one
+//! transaction, worked out again only when the branch moved meanwhile.
+//!
+//! Exists once for all three, so that none of them writes anything before it knows that it will succeed. Knows
+//! branches and transactions; what is to be done is the caller's.
+
+use super::entry::{OURS, THEIRS};
+use super::resolve::{Choice, Choices, Favor, Resolution, Settled, without_content};
+use super::threeway::Conflict;
+use super::{MergeConflict, entry::BASE};
+use crate::ops::commit::{AddSource, CommitOperation, check_parent};
+use crate::ops::error::OpsError;
+use crate::ops::plan::{Edit, Plan, Totals};
+use crate::ops::transact::attempt;
+use crate::ops::{Actor, Repository};
+use crate::snapshot::resolve;
+use crate::snapshot::tree_diff::Leaf;
+use crate::store::id::ObjectId;
+use crate::store::object::{Commit, Kind};
+use crate::store::path::RepoPath;
+use crate::store::publish::{Change, move_ref};
+use crate::store::refname::RefName;
+use crate::store::transaction::Transaction;
+use crate::store::vault::View;
+
+/// Where to, and how conflicts are settled.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::ops) struct Landing<'a> {
+    /// The branch, by its short or full name; the default branch when `None`.
+    pub(in crate::ops) target: Option<&'a str>,
+    /// The branch must be at this commit.
+    pub(in crate::ops) parent: Option<&'a str>,
+    pub(in crate::ops) resolutions: &'a [(RepoPath, Resolution)],
+    pub(in crate::ops) favor: Option<Favor>,
+    /// Work out what would happen, and stop there.
+    pub(in crate::ops) dry_run: bool,
+    /// What was asked for, in one word.
+    pub(in crate::ops) command: &'static str,
+}
+
+/// What is to be done to a branch.
+pub(in crate::ops) enum Step {
+    /// Nothing.
+    Nothing,
+    /// Nothing until these are settled.
+    Conflicts(Vec<Conflict>),
+    /// Move it to a commit that exists.
+    Move { to: ObjectId, reflog: String },
+    /// Move it to a new commit.
+    Commit { settled: Settled, commit: Box<Commit>, reflog: String },
+}
+
+/// What was done to a branch.
+pub(in crate::ops) struct Landed {
+    pub(in crate::ops) branch: RefName,
+    /// Where the branch was.
+    pub(in crate::ops) before: ObjectId,
+    /// Where it is; where it would be, if nothing was to be written.
+    pub(in crate::ops) after: ObjectId,
+    pub(in crate::ops) step: Step,
+}
+
+impl Repository {
+    /// Has `plan` say what is to be done to the branch from where it is, and does it.
+    pub(in crate::ops) fn land(
+        &self,
+        landing: &Landing<'_>,
+        actor: &Actor,
+        plan: &dyn Fn(&View, &RefName, ObjectId, &Choices) -> Result<Step, OpsError>,
+    ) -> Result<Landed, OpsError> {
+        let view = self.vault().refresh()?;
+        let branch = target_branch(&view, landing.target)?;
+        let before = head(&view, &branch)?;
+        let parent = landing.parent.map(|revision| resolve::commit(&view, revision)).transpose()?;
+        check_parent(&branch, parent, before)?;
+        let begin = || self.vault().begin(actor.context(landing.command));
+        let needs_content =
+            landing.resolutions.iter().any(|(path, wanted)| without_content(path, wanted).is_none());
+        let mut transaction = if needs_content { Some(begin()?) } else { None };
+        let choices = self.choices(landing, transaction.as_mut(), &view, before)?;
+        let step = plan(&view, &branch, before, &choices)?;
+        let is_work = matches!(step, Step::Move { .. } | Step::Commit { .. });
+        if landing.dry_run || !is_work {
+            if matches!(step, Step::Nothing) {
+                self.vault().confirm(&view)?;
+            }
+            return Ok(Landed { branch, before, after: known(&step, before), step });
+        }
+        let mut transaction = transaction.map_or_else(begin, Ok)?;
+        let mut worked_out = Some((before, step));
+        attempt(&mut transaction, |transaction, view| {
+            let before = head(view, &branch)?;
+            check_parent(&branch, parent, before)?;
+            let step = match worked_out.take() {
+                Some((at, step)) if at == before => step,
+                _ => plan(view, &branch, before, &choices)?,
+            };
+            let after = publish(transaction, &branch, before, &step)?;
+            Ok(Landed { branch: branch.clone(), before, after, step })
+        })
+    }
+
+    /// Stores the content of resolutions.
+    fn choices(
+        &self,
+        landing: &Landing<'_>,
+        transaction: Option<&mut Transaction<'_>>,
+        view: &View,
+        head: ObjectId,
+    ) -> Result<Choices, OpsError> {
+        let mut choices = Choices { favor: landing.favor, ..Choices::default() };
+        let mut operations = Vec::new();
+        for (path, wanted) in landing.resolutions {
+            let source = match (wanted, without_content(path, wanted)) {
+                (_, Some((path, choice))) => {
+                    add_choice(&mut choices, &path, choice)?;
+                    continue;
+                }
+                (Resolution::Bytes(bytes), _) => AddSource::Bytes(bytes.clone()),
+                (Resolution::Local(local), _) if local.is_dir() => {
+                    let detail = "it is a folder, and a conflict is settled by a file".to_owned();
+                    return Err(OpsError::Local { path: local.clone(), detail });
+                }
+                (Resolution::Local(local), _) => AddSource::Local(local.clone()),
+                _ => continue,
+            };
+            operations.push(CommitOperation::Add { path_in_repo: Some(path.clone()), source });
+        }
+        let Some(transaction) = transaction else { return Ok(choices) };
+        let plan = Plan::new(&operations, &view, self.root(), false, &mut |_| ())?;
+        let attributes = plan.attributes(&view.catalog, view.catalog.commit(head)?.tree)?;
+        let threshold = self.vault().settings().large_file_threshold;
+        let is_pointer = |path: &RepoPath, size: u64| size >= threshold || attributes.is_lfs(path.as_str());
+        let edits = plan.store(transaction, &is_pointer, &mut Totals::default(), &mut |_| ())?;
+        for edit in edits {
+            if let Edit::Put(path, mode, id) = edit {
+                add_choice(&mut choices, path.as_str().as_bytes(), Choice::File(Leaf { mode, id }))?;
+            }
+        }
+        Ok(choices)
+    }
+}
+
+fn add_choice(choices: &mut Choices, path: &[u8], choice: Choice) -> Result<(), OpsError> {
+    if choices.paths.insert(path.to_vec(), choice).is_none() {
+        return Ok(());
+    }
+    let path = String::from_utf8_lossy(path);
+    Err(OpsError::Invalid(format!("two different ways to settle `{path}` were given; give one")))
+}
+
+fn target_branch(view: &View, target: Option<&str>) -> Result<RefName, OpsError> {
+    let Some(name) = target else { return Ok(view.default_branch()?.clone()) };
+    let short = name.strip_prefix("refs/heads/").unwrap_or(name);
+    if short.starts_with("refs/") || short.parse::<ObjectId>().is_ok() {
+        return Err(OpsError::Invalid(format!(
+            "`{name}` is not a branch, and only a branch can be moved; `hv branch` lists them"
+        )));
+    }
+    Ok(RefName::branch(short)?)
+}
+
+fn head(view: &View, branch: &RefName) -> Result<ObjectId, OpsError> {
+    view.target(branch).ok_or_else(|| OpsError::BranchNotFound(branch.short().to_owned()))
+}
+
+fn known(step: &Step, before: ObjectId) -> ObjectId {
+    match step {
+        Step::Nothing | Step::Conflicts(_) => before,
+        Step::Move { to, .. } => *to,
+        Step::Commit { commit, .. } => commit.id(),
+    }
+}
+
+fn publish(
+    transaction: &mut Transaction<'_>,
+    branch: &RefName,
+    before: ObjectId,
+    step: &Step,
+) -> Result<ObjectId, OpsError> {
+    let (to, reflog) = match step {
+        Step::Nothing => {
+            transaction.confirm()?;
+            return Ok(before);
+        }
+        Step::Conflicts(_) => return Ok(before),
+        Step::Move { to, reflog } => (*to, reflog),
+        Step::Commit { settled, commit, reflog } => {
+            for tree in &settled.new_trees {
+                transaction.add_object(Kind::Tree, &tree.encode())?;
+            }
+            (transaction.add_object(Kind::Commit, &commit.encode())?, reflog)
+        }
+    };
+    let refs = vec![move_ref(branch.clone(), Some(before), Some(to), reflog)];
+    transaction.publish(Change { refs, default_branch: None })?;
+    Ok(to)
+}
+
+/// A conflict as reports have it.
+pub(in crate::ops) fn describe(conflict: &Conflict) -> MergeConflict {
+    let text = |path: &[u8]| String::from_utf8_lossy(path).into_owned();
+    let id = |side: usize| conflict.stages[side].map(|leaf| leaf.id);
+    MergeConflict {
+        path: text(&conflict.path),
+        conflict_type: conflict.kind,
+        message: super::words::message(conflict),
+        base_oid: id(BASE),
+        target_oid: id(OURS),
+        source_oid: id(THEIRS),
+        related_path: conflict.related.as_deref().map(text),
+        paths: conflict.paths.iter().map(|(path, _)| text(path)).collect(),
+    }
+}

@@ -1,0 +1,205 @@
+//! `undo`: a new transaction that puts back what an earlier one moved. The log only grows: the undone transaction
+//! stays in it, and undoing the undo does it again.
+//!
+//! Only refs and the default branch are put back, and only when each is still where the transaction left it: what
+//! came later is never lost with it.
+
+use serde::Serialize;
+
+use super::error::OpsError;
+use super::models::RefMove;
+use super::transactions::record;
+use super::{Actor, Repository};
+use crate::snapshot::reflog::show;
+use crate::store::id::ObjectId;
+use crate::store::log::backward::backward;
+use crate::store::log::record::{Record, RefChange};
+use crate::store::publish::{Change, move_ref};
+use crate::store::refname::RefName;
+use crate::store::vault::View;
+
+/// What an undo did, or would do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UndoOutcome {
+    /// Number of the transaction that was undone.
+    pub undone: u64,
+    /// What it was, in one word.
+    pub command: String,
+    /// Where its refs are now, by name.
+    pub refs: Vec<RefMove>,
+    /// Short name of the default branch from now on, when it changes.
+    pub default_branch: Option<String>,
+    /// Number of the new transaction; `None` when nothing was done yet.
+    pub transaction: Option<u64>,
+}
+
+impl Repository {
+    /// Puts back every ref that `transaction` (default: the newest) moved, and the default branch. With `dry_run`
+    /// nothing is changed, and the same is checked.
+    ///
+    /// # Errors
+    /// [`OpsError::UndoConflict`] when something moved one of them since; [`OpsError::CannotUndo`] for a
+    /// transaction that moved nothing, for the first one, and when a commit to go back to is gone.
+    pub fn undo(
+        &self,
+        transaction: Option<u64>,
+        dry_run: bool,
+        actor: &Actor,
+    ) -> Result<UndoOutcome, OpsError> {
+        if dry_run {
+            let view = self.vault().refresh()?;
+            return Ok(Undo::plan(&view, transaction)?.outcome(None));
+        }
+        self.transact(actor, "undo", |open, view| {
+            let undo = Undo::plan(view, transaction)?;
+            let published = open.publish(undo.change())?;
+            Ok(undo.outcome(Some(published.seq)))
+        })
+    }
+}
+
+/// What is to be put back.
+struct Undo {
+    record: Record,
+    default_branch: Option<RefName>,
+}
+
+impl Undo {
+    fn plan(view: &View, number: Option<u64>) -> Result<Self, OpsError> {
+        let missing = || OpsError::TransactionNotFound(number.unwrap_or_default());
+        let mut record = record(view, number)?.ok_or_else(missing)?;
+        record.refs.sort_by(|a, b| a.name.cmp(&b.name));
+        if record.previous.is_none() {
+            return Err(refuse(&record, "it made the vault; to be rid of the vault, delete its folder"));
+        }
+        if record.refs.is_empty() && record.default_branch.is_none() {
+            return Err(refuse(&record, "it moved no branch or tag; `hv op log` shows which ones did"));
+        }
+        for change in &record.refs {
+            check_unmoved(view, &record, change)?;
+            if let Some(id) = change.old {
+                check_there(view, &record, change, id)?;
+            }
+        }
+        let default_branch = default_before(view, &record)?;
+        let undo = Self { record, default_branch };
+        undo.check_default(view)?;
+        Ok(undo)
+    }
+
+    /// The default branch must exist afterwards.
+    fn check_default(&self, view: &View) -> Result<(), OpsError> {
+        let default = match &self.default_branch {
+            Some(name) => name,
+            None => view.default_branch()?,
+        };
+        let put_back = self.record.refs.iter().find(|change| change.name == *default);
+        if put_back.map_or_else(|| view.target(default), |change| change.old).is_some() {
+            return Ok(());
+        }
+        let detail = format!(
+            "{default} would be the default branch and not exist; make another one the default first \
+             (`hv branch --default NAME`)"
+        );
+        Err(refuse(&self.record, &detail))
+    }
+
+    fn change(&self) -> Change {
+        let message = format!("undo: of transaction {} ({})", self.record.seq, self.record.command);
+        let back = |change: &RefChange| move_ref(change.name.clone(), change.new, change.old, &message);
+        Change {
+            refs: self.record.refs.iter().map(back).collect(),
+            default_branch: self.default_branch.clone(),
+        }
+    }
+
+    fn outcome(self, transaction: Option<u64>) -> UndoOutcome {
+        let back = |change: &RefChange| RefMove::new(&change.name, change.new, change.old, transaction);
+        UndoOutcome {
+            undone: self.record.seq,
+            refs: self.record.refs.iter().map(back).collect(),
+            default_branch: self.default_branch.map(|name| name.short().to_owned()),
+            command: self.record.command,
+            transaction,
+        }
+    }
+}
+
+fn refuse(record: &Record, detail: &str) -> OpsError {
+    OpsError::CannotUndo { transaction: record.seq, detail: detail.to_owned() }
+}
+
+fn check_unmoved(view: &View, record: &Record, change: &RefChange) -> Result<(), OpsError> {
+    if view.target(&change.name) == change.new {
+        return Ok(());
+    }
+    let moved = |later: &Record| later.refs.iter().any(|moved| moved.name == change.name);
+    conflict(view, record, &change.name.to_string(), &moved)
+}
+
+/// The error for something that is not where `record` left it.
+fn conflict(
+    view: &View,
+    record: &Record,
+    what: &str,
+    moved: &dyn Fn(&Record) -> bool,
+) -> Result<(), OpsError> {
+    let later = newest_since(view, record, moved)?;
+    Err(OpsError::UndoConflict {
+        transaction: record.seq,
+        what: what.to_owned(),
+        later: later.as_ref().map_or(record.seq, |later| later.seq),
+        command: later.map_or_else(|| record.command.clone(), |later| later.command),
+    })
+}
+
+/// The newest record after `record` that is `wanted`.
+fn newest_since(
+    view: &View,
+    record: &Record,
+    wanted: &dyn Fn(&Record) -> bool,
+) -> Result<Option<Record>, OpsError> {
+    for read in backward(view) {
+        let (at, later) = read?;
+        if at.seq <= record.seq {
+            break;
+        }
+        if wanted(&later) {
+            return Ok(Some(later));
+        }
+    }
+    Ok(None)
+}
+
+/// A commit to go back to must still be in the vault.
+fn check_there(view: &View, record: &Record, change: &RefChange, id: ObjectId) -> Result<(), OpsError> {
+    if view.catalog.try_object(id)?.is_some() {
+        return Ok(());
+    }
+    let removed = newest_since(view, record, &|later| matches!(later.command.as_str(), "gc" | "squash"))?;
+    let when = removed.map_or_else(String::new, |later| {
+        format!(
+            ": transaction {} (`{}`, {}) removed what nothing led to",
+            later.seq,
+            later.command,
+            show(later.timestamp())
+        )
+    });
+    Err(refuse(record, &format!("{id}, where {} was, is no longer in the vault{when}", change.name)))
+}
+
+/// What the default branch was before `record`, when that changed it.
+fn default_before(view: &View, record: &Record) -> Result<Option<RefName>, OpsError> {
+    let Some(set) = &record.default_branch else { return Ok(None) };
+    if view.default_branch()? != set {
+        let moved = |later: &Record| later.default_branch.is_some();
+        conflict(view, record, "the default branch", &moved)?;
+    }
+    for read in backward(view) {
+        let (at, earlier) = read?;
+        if at.seq < record.seq && earlier.default_branch.is_some() {
+            return Ok(earlier.default_branch);
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,98 @@
+//! `hv op log`, `hv op show`, `hv undo`.
+
+use super::Desk;
+
+#[test]
+fn every_transaction_is_listed_and_shown() {
+    let desk = Desk::new();
+    let head = desk.commit_file("f", "1");
+    desk.on(["tag", "v1"]).ok();
+    let log = desk.on(["op", "log"]).text();
+    let lines: Vec<&str> = log.lines().collect();
+    assert_eq!(lines.len(), 3);
+    assert!(lines[0].contains("tag: tags/v1 new at"), "{log}");
+    assert!(
+        lines[1].contains(&format!(
+            "commit: main {}..{}",
+            &desk.on(["rev-parse", "HEAD~"]).text()[..7],
+            &head[..7]
+        )),
+        "{log}"
+    );
+    assert!(lines[2].contains("init: main new at") && lines[2].contains("HEAD -> main"), "{log}");
+    assert_eq!(desk.on(["op", "log", "-n", "1"]).text(), lines[0]);
+    let json = desk.on(["op", "log", "--json"]).json();
+    assert_eq!(json[0]["refs"][0]["ref"], "refs/tags/v1");
+    assert_eq!(json[1]["command"], "commit");
+    assert_eq!(json[2]["default_branch"], "main");
+    let shown = desk.on(["op", "show", "2"]).text();
+    assert!(shown.starts_with("Transaction 2: commit\nActor:"), "{shown}");
+    assert!(shown.contains("refs/heads/main") && shown.contains("commit: test"), "{shown}");
+    assert_eq!(desk.on(["op", "show", "2", "--json"]).json(), json[1]);
+    desk.on(["op", "show", "4"]).fails(3, &["transaction 4", "hv op log"]);
+}
+
+#[test]
+fn undo_puts_back_and_undoing_that_does_it_again() {
+    let desk = Desk::new();
+    let first = desk.commit_file("f", "1");
+    let second = desk.commit_file("f", "2");
+    let before = desk.on(["op", "log"]).text();
+    let dry = desk.on(["undo", "--dry-run"]).text();
+    assert_eq!(dry, format!("Would undo transaction 3 (commit)\n  main would be at {}", &first[..7]));
+    assert_eq!(desk.on(["op", "log"]).text(), before);
+    let run = desk.on(["undo"]).ok();
+    assert_eq!(run.out, format!("Undid transaction 3 (commit)\n  main is at {}\n", &first[..7]));
+    assert!(run.err.contains("hv undo 4"), "{}", run.err);
+    assert_eq!(desk.head(), first);
+    assert_eq!(desk.on(["rev-parse", &second]).text(), second, "the commit stays");
+    let outcome = desk.on(["undo", "--json"]).json();
+    assert_eq!((&outcome["undone"], &outcome["transaction"]), (&4.into(), &5.into()));
+    assert_eq!(desk.head(), second);
+    assert!(desk.on(["reflog", "-n", "1"]).text().ends_with("main@{0}: undo: of transaction 4 (undo)"));
+}
+
+#[test]
+fn what_moved_since_is_not_put_back() {
+    let desk = Desk::new();
+    desk.commit_file("f", "1");
+    let head = desk.commit_file("f", "2");
+    desk.on(["undo", "2"]).fails(4, &["refs/heads/main", "transaction 3 (commit)", "hv undo 3"]);
+    desk.on(["undo", "1"]).fails(4, &["made the vault"]);
+    desk.on(["undo", "9"]).fails(3, &["transaction 9"]);
+    assert_eq!(desk.head(), head);
+    // Other refs may have moved.
+    desk.on(["branch", "dev"]).ok();
+    desk.on(["undo", "3"]).ok();
+    assert_eq!(
+        desk.on(["rev-parse", "HEAD", "dev"]).text(),
+        format!("{}\n{head}", desk.on(["rev-parse", "dev~1"]).text())
+    );
+}
+
+#[test]
+fn branches_that_went_or_came_come_back_or_go() {
+    let desk = Desk::new();
+    let head = desk.commit_file("f", "1");
+    desk.on(["branch", "dev"]).ok();
+    desk.on(["undo"]).ok();
+    assert_eq!(desk.on(["branch"]).text(), "* main");
+    desk.on(["undo"]).ok();
+    desk.on(["branch", "-d", "dev"]).ok();
+    desk.on(["undo"]).ok();
+    assert_eq!(desk.on(["rev-parse", "dev"]).text(), head);
+    desk.on(["branch", "-m", "main", "trunk"]).ok();
+    assert_eq!(desk.on(["branch"]).text(), "  dev\n* trunk");
+    let undone = desk.on(["undo", "--json"]).json();
+    assert_eq!(undone["default_branch"], "main");
+    assert_eq!(desk.on(["branch"]).text(), "  dev\n* main");
+    desk.on(["branch", "--default", "dev"]).ok();
+    assert_eq!(desk.on(["branch", "--show-current"]).text(), "dev");
+    assert!(desk.on(["undo"]).text().ends_with("HEAD -> main"));
+    assert_eq!(desk.on(["branch", "--show-current"]).text(), "main");
+    // A branch that became the default since cannot be taken back.
+    desk.on(["branch", "new"]).ok();
+    let made = desk.on(["status", "--json"]).json()["transaction"].to_string();
+    desk.on(["branch", "--default", "new"]).ok();
+    desk.on(["undo", &made]).fails(4, &["refs/heads/new", "default branch"]);
+}
