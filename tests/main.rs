@@ -13,6 +13,7 @@
 mod architecture;
 mod cli;
 mod crash;
+mod documents;
 mod fuzz_corpus;
 // Real git is the oracle; under wine there is none.
 #[cfg(unix)]
@@ -23,7 +24,4 @@ mod processes;
 mod refs;
 mod repair;
 mod seed;
-// The first steps in the README mount.
 mod hostile;
-#[cfg(target_os = "linux")]
-mod readme;

@@ -35,6 +35,7 @@ const EXIT_CODES: &[(&str, u8)] = &[
     ("default-branch", 4),
     ("not-merged", 4),
     ("not-fast-forward", 4),
+    ("unrelated-histories", 4),
     ("cannot-undo", 4),
     ("damaged", 5),
     ("unsupported-version", 5),

@@ -1,5 +1,6 @@
 //! How values look on a screen: sizes, times, names that must not move the cursor, and JSON arrays as they come.
 
+use std::borrow::Cow;
 use std::io::{self, StdoutLock, Write};
 
 use jiff::Timestamp as Instant;
@@ -93,8 +94,8 @@ pub(super) fn tame(line: &str) -> String {
 }
 
 /// A path as Git prints it: quoted when it has quotes, backslashes or control characters.
-pub(super) fn path(text: &str) -> String {
-    quoted(text).into_owned()
+pub(super) fn path(text: &str) -> Cow<'_, str> {
+    quoted(text)
 }
 
 /// Bytes for people: `12.3 MiB`.

@@ -6,7 +6,7 @@
 //! each other: who edits one must not change another. This file knows where views are kept and which files they hold;
 //! writing them is in `detached`.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::commit::Progress;
 use super::detached::{Detached, Done, Place};
@@ -109,8 +109,8 @@ impl Repository {
         actor: &Actor,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Downloaded, OpsError> {
-        let (snapshot, _lease) =
-            self.leased_snapshot(options.revision.as_deref(), actor, "download a snapshot", options.pid)?;
+        let revision = options.revision.as_deref();
+        let (snapshot, _lease) = self.leased_snapshot(revision, actor, "download a snapshot", options.pid)?;
         only.iter().try_for_each(|path| snapshot.entry(path.as_str()).map(drop))?;
         let selection = Selection { snapshot: &snapshot, filter, only, local: options.local_dir.is_some() };
         let place = self.place(options, "snapshots", &selection.key())?;
@@ -171,10 +171,20 @@ impl Repository {
     /// Refuses a folder inside the vault, through whatever links it is named.
     fn check_outside(&self, local: &Path) -> Result<(), OpsError> {
         let Some(root) = self.root() else { return Ok(()) };
-        let there = local.ancestors().find_map(|folder| {
-            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-            folder.canonicalize().ok()
-        });
+        let mut there = None;
+        for folder in local.ancestors() {
+            let named = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+            if let Ok(found) = named.canonicalize() {
+                there = Some(found);
+                let rest = local.strip_prefix(folder).unwrap_or(local);
+                // Where that leads is not known before the folders are made.
+                if rest.components().any(|name| name == Component::ParentDir) {
+                    let detail = "goes up from a folder that is not there; write it without `..`".to_owned();
+                    return Err(OpsError::Local { path: local.to_owned(), detail });
+                }
+                break;
+            }
+        }
         if there.is_some_and(|there| there.starts_with(root)) {
             let detail = "is inside the vault; choose a folder outside of it".to_owned();
             return Err(OpsError::Local { path: local.to_owned(), detail });

@@ -48,6 +48,9 @@ pub enum OpsError {
         /// What was to be merged.
         source_revision: String,
     },
+    /// Something that only a branch can be asked for was asked for something else.
+    #[error("`{0}` is not a branch, and only a branch can be moved; `hv branch` lists them")]
+    NotABranch(String),
     /// Two histories have no commit in common.
     #[error(
         "{branch} and {source_revision} have no commit in common; nothing was done: with \
@@ -127,9 +130,6 @@ pub enum OpsError {
         /// Why not, and what to do.
         detail: String,
     },
-    /// Only a branch can be changed like this.
-    #[error("`{0}` is no branch; give the name of one (`hv branch` lists them)")]
-    NotABranch(String),
     /// A commit is not on a branch's line of first parents.
     #[error("{revision} is not among the first parents of {branch}; `hv log {branch}` shows its history")]
     NotInHistory {
@@ -240,8 +240,17 @@ impl OpsError {
             "repository-exists" => "RepositoryAlreadyExistsError",
             "revision-not-found" | "ambiguous-revision" | "transaction-not-found" => "RevisionNotFoundError",
             "entry-not-found" | "is-a-directory" => "EntryNotFoundError",
-            "conflict" | "path-conflict" | "ref-exists" | "ref-conflict" | "nothing-to-commit"
-            | "nothing-matched" | "default-branch" | "not-merged" | "cannot-undo" => "ConflictError",
+            "conflict"
+            | "path-conflict"
+            | "ref-exists"
+            | "ref-conflict"
+            | "nothing-to-commit"
+            | "nothing-matched"
+            | "default-branch"
+            | "not-merged"
+            | "not-fast-forward"
+            | "unrelated-histories"
+            | "cannot-undo" => "ConflictError",
             "damaged" | "id-collision" | "unsupported-version" => "IntegrityError",
             "unsupported-path" | "invalid-ref-name" | "not-a-directory" => "UnsupportedPathError",
             "invalid-argument" | "local-file" => "ValueError",

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use sha2::Digest as _;
 
 use super::error::OpsError;
-use super::folder::{Folder, Found, Kind, Stamp};
+use super::folder::{Folder, Kind, Stamp};
 use super::manifest::{Entry, Form, JOURNAL, Manifest, journal_line};
 use crate::snapshot::{FileReader, Snapshot};
 use crate::store::id::Sha256;
@@ -144,7 +144,7 @@ impl Target {
             let right = found.kind == Kind::Link && sha256(&folder.read_link(name)?) == wanted.sha256;
             return Ok(if right { State::Right(None) } else { State::Wrong });
         }
-        if !fits(&found, wanted.form, size) {
+        if found.kind != Kind::File || size.is_some_and(|size| size != found.size) {
             return Ok(State::Wrong);
         }
         let untouched = remembered.is_some_and(|entry| {
@@ -159,15 +159,18 @@ impl Target {
         if hash(&file, told)? != wanted.sha256 {
             return Ok(State::Wrong);
         }
-        // Changed while it was read: not to be trusted by its stamp.
+        let executable = wanted.form == Form::Executable;
+        if cfg!(unix)
+            && found.executable != executable
+            && let Err(error) = Folder::set_executable(&file, executable)
+        {
+            // Some file systems have no such mode; what they show is not worth writing the file again.
+            tracing::debug!(name, %error, "its mode stays");
+        }
+        // Changed since it was opened, if only its mode by us: the next time it is read again.
         let after = Folder::look_at(&file)?.stamp;
         Ok(State::Right(after.filter(|_| before == after)))
     }
-}
-
-fn fits(found: &Found, form: Form, size: Option<u64>) -> bool {
-    let executable = !cfg!(unix) || found.executable == (form == Form::Executable);
-    found.kind == Kind::File && size.is_none_or(|size| size == found.size) && executable
 }
 
 fn sha256(bytes: &[u8]) -> Sha256 {

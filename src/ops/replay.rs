@@ -74,6 +74,8 @@ pub struct ReplayResult {
     pub conflicts: Vec<MergeConflict>,
     /// Whether there is a new commit.
     pub created_commit: bool,
+    /// Whether too many files came and went to compare them all, so that some renames may have been missed.
+    pub renames_limited: bool,
     /// Whether nothing was written on purpose.
     pub dry_run: bool,
 }
@@ -142,7 +144,8 @@ impl Repository {
             dry_run: options.dry_run,
             command: verb.as_str(),
         };
-        let replay = Replay { verb, revision, options, actor, found: Cell::new(None) };
+        let replay =
+            Replay { verb, revision, options, actor, found: Cell::new(None), limited: Cell::new(false) };
         let landed =
             self.land(&landing, actor, &|view, _, head, choices| replay.plan(view, head, choices))?;
         Ok(replay.result(&landed))
@@ -155,6 +158,8 @@ struct Replay<'a> {
     options: &'a ReplayOptions,
     actor: &'a Actor,
     found: Cell<Option<ObjectId>>,
+    /// Whether some renames may have been missed.
+    limited: Cell<bool>,
 }
 
 impl Replay<'_> {
@@ -171,7 +176,9 @@ impl Replay<'_> {
             Verb::Revert => (commit.tree, before),
         };
         let ours = catalog.commit(head)?.tree;
-        let settled = match merge_onto(catalog, Some(base), ours, theirs, choices)? {
+        let (settled, limited) = merge_onto(catalog, Some(base), ours, theirs, choices)?;
+        self.limited.set(limited);
+        let settled = match settled {
             Ok(settled) => settled,
             Err(conflicts) => return Ok(Step::Conflicts(conflicts)),
         };
@@ -239,6 +246,7 @@ impl Replay<'_> {
             created_commit: commit.is_some() && !self.options.dry_run,
             commit,
             conflicts,
+            renames_limited: self.limited.get(),
             dry_run: self.options.dry_run,
         }
     }
@@ -300,6 +308,30 @@ fn ends_in_trailers(message: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reverted_revert_is_reapplied() {
+        let who = crate::store::object::Signature::decode(b"A <a@x> 1 +0000").unwrap();
+        let commit = |message: &str, parents: usize| Commit {
+            tree: Tree::empty().id(),
+            parents: vec![ObjectId::from_bytes([1; 20]); parents],
+            author: who.clone(),
+            committer: who.clone(),
+            extra_headers: Vec::new(),
+            message: message.as_bytes().to_vec(),
+        };
+        let (id, parent) = (ObjectId::from_bytes([2; 20]), ObjectId::from_bytes([1; 20]));
+        let text = |message: &str, parents| {
+            String::from_utf8(revert_message(id, &commit(message, parents), Some(parent))).unwrap()
+        };
+        let said = format!("This reverts commit {id}");
+        assert_eq!(text("Title\n\nBody\n", 1), format!("Revert \"Title\"\n\n{said}.\n"));
+        assert_eq!(text("Revert \"Title\"\n", 1), format!("Reapply \"Title\"\n\n{said}.\n"));
+        let twice = "Revert \"Revert \"Title\"\"\n";
+        assert_eq!(text(twice, 1), format!("Revert \"Revert \"Revert \"Title\"\"\"\n\n{said}.\n"));
+        let merge = format!("Revert \"Merge\"\n\n{said}, reversing\nchanges made to {parent}.\n");
+        assert_eq!(text("Merge\n", 2), merge);
+    }
 
     #[test]
     fn origins_join_the_trailers() {

@@ -79,8 +79,8 @@ pub fn list_names(snapshot: &Snapshot, path: &str, recursive: bool) -> Result<Re
     Ok(RepoNames { snapshot: snapshot.clone(), pending: vec![folder], recursive })
 }
 
-/// Most entries whose sizes are looked up together; the first few are fewer, so that they come at once.
-const TOGETHER: usize = 4096;
+/// Most entries whose sizes are looked up together (some 15 MB); the first few are fewer, so that they come at once.
+const TOGETHER: usize = 32 << 10;
 
 /// A tree listing; see [`Repository::list_repo_tree`]. Nothing follows an error.
 #[derive(Debug)]
@@ -180,7 +180,7 @@ pub fn describe(snapshot: &Snapshot, path: String, entry: &TreeEntry) -> Result<
 
 /// `info` is that of a file; folders have none.
 fn described(path: String, entry: &TreeEntry, info: Option<FileInfo>) -> RepoEntry {
-    let mode = format!("{:0>6}", entry.mode.octal());
+    let mode = entry.mode.six_digits().to_owned();
     let Some(info) = info else {
         return RepoEntry::Folder(RepoFolder { path, tree_id: entry.id, size: 0, mode, last_commit: None });
     };

@@ -192,11 +192,12 @@ fn file_url(folder: &Path) -> String {
     let text = folder.to_string_lossy().replace('\\', "/");
     let text = text.strip_prefix("//?/").unwrap_or(&text);
     let mut url = String::from(if text.starts_with('/') { "file://" } else { "file:///" });
+    let hex = |digit: u8| char::from(b"0123456789ABCDEF"[usize::from(digit & 15)]);
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~/:".contains(&byte) {
             url.push(char::from(byte));
         } else {
-            url.push_str(&format!("%{byte:02X}"));
+            url.extend(['%', hex(byte >> 4), hex(byte)]);
         }
     }
     url

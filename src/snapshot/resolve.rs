@@ -72,6 +72,17 @@ fn split_steps(revision: &str) -> (&str, &str) {
 /// Numbers from here on are seconds since 1970, smaller ones count changes; as in Git.
 const FIRST_INSTANT: u64 = 100_000_000;
 
+/// The log remembers commits that are no longer there.
+fn still_there(view: &View, id: ObjectId, revision: &str) -> Result<ObjectId, SnapshotError> {
+    if view.catalog.try_object(id)?.is_some() {
+        return Ok(id);
+    }
+    Err(not_found(
+        revision,
+        &format!("it was {id}, and `hv gc` has removed that: nothing led to it any more"),
+    ))
+}
+
 /// What is between the braces of `NAME@{...}`.
 fn earlier(view: &View, name: &str, when: &str, revision: &str) -> Result<ObjectId, SnapshotError> {
     let name = reflog::find(view, name)?;
@@ -79,12 +90,13 @@ fn earlier(view: &View, name: &str, when: &str, revision: &str) -> Result<Object
         && let Ok(number) = when.parse::<u64>()
         && number < FIRST_INSTANT
     {
-        return reflog::nth(view, &name, usize::try_from(number).unwrap_or(usize::MAX), revision);
+        let n = usize::try_from(number).unwrap_or(usize::MAX);
+        return still_there(view, reflog::nth(view, &name, n, revision)?, revision);
     }
     let seconds = when.strip_prefix('@').unwrap_or(when).parse::<i64>().ok();
     let instant = || when.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second);
     match seconds.filter(|_| !when.starts_with('-')).or_else(instant) {
-        Some(seconds) => reflog::at(view, &name, seconds, revision),
+        Some(seconds) => still_there(view, reflog::at(view, &name, seconds, revision)?, revision),
         None => Err(not_found(
             revision,
             &format!(

@@ -13,7 +13,7 @@ use lru::LruCache;
 
 use super::error::StoreError;
 use super::id::{ChunkHash, IndexId, ObjectId, PackId, Sha256};
-use super::index::{BlockCache, ChunkRow, Extent, FileRow, Index, ObjectRow, PackRow, Stored};
+use super::index::{BlockCache, ChunkRow, Extent, FileRow, Index, ObjectRow, PackRow, Row, Stored};
 use super::log::state::State;
 use super::media::{Media, ReadAt};
 use super::object::{self, Commit, Kind, Tag, Tree};
@@ -140,6 +140,45 @@ impl Catalog {
         }
     }
 
+    /// As [`Self::ask_recent`] for each of many keys, quickest in ascending order.
+    fn ask_each<K: Copy, R: Row>(
+        &self,
+        keys: impl IntoIterator<Item = K>,
+        bytes: impl for<'k> Fn(&'k K) -> &'k [u8],
+        ask: impl Fn(K) -> Result<Option<R>, StoreError>,
+    ) -> Vec<Result<Option<R>, StoreError>> {
+        let recent = || {
+            let at = self.recent.load(Relaxed);
+            (at, self.indexes.get(at).map(|index| index.finder::<R>()))
+        };
+        let (mut at, mut finder) = recent();
+        let each = keys.into_iter().map(|key| {
+            if let Some(Ok(Some(found))) = finder.as_mut().map(|finder| finder.find(bytes(&key))) {
+                return Ok(Some(found));
+            }
+            let answer = ask(key);
+            if self.recent.load(Relaxed) != at {
+                (at, finder) = recent();
+            }
+            answer
+        });
+        each.collect()
+    }
+
+    /// As [`Self::blob`] for each of many ids, quickest in ascending order.
+    pub fn blobs(&self, ids: &[ObjectId]) -> Vec<Result<(Sha256, bool), StoreError>> {
+        let rows = self.ask_each(ids.iter().copied(), |id| id.as_bytes(), |id| self.try_object(id));
+        let blob = |(row, id): (Result<Option<ObjectRow>, _>, &ObjectId)| stands_for(row?, *id);
+        rows.into_iter().zip(ids).map(blob).collect()
+    }
+
+    /// As [`Self::file_size`] for each of many hashes, quickest in ascending order.
+    pub fn file_sizes(&self, contents: &[Sha256]) -> Vec<Result<Option<u64>, StoreError>> {
+        let ask = |sha256| self.ask_recent(|index| index.file(sha256));
+        let rows = self.ask_each(contents.iter().copied(), |sha256| sha256.as_bytes(), ask);
+        rows.into_iter().map(|row| Ok(row?.map(|row: FileRow| row.size))).collect()
+    }
+
     /// The object with this id, if there is one.
     pub fn try_object(&self, id: ObjectId) -> Result<Option<ObjectRow>, StoreError> {
         self.ask_recent(|index| index.object(id))
@@ -164,11 +203,7 @@ impl Catalog {
 
     /// What a blob id stands for: its content and whether the blob is an LFS pointer to it.
     pub fn blob(&self, id: ObjectId) -> Result<(Sha256, bool), StoreError> {
-        match self.try_object(id)?.ok_or(StoreError::MissingObject(id))?.stored {
-            Stored::Blob(sha256) => Ok((sha256, false)),
-            Stored::Pointer(sha256) => Ok((sha256, true)),
-            Stored::Body { kind, .. } => Err(StoreError::WrongKind { id, expected: Kind::Blob, found: kind }),
-        }
+        stands_for(self.try_object(id)?, id)
     }
 
     /// Kind and body of a tree, commit or tag; blobs have no body here.
@@ -351,6 +386,15 @@ impl Catalog {
     /// The medium the packs are on.
     pub fn media(&self) -> &dyn Media {
         &*self.media
+    }
+}
+
+/// What the row of a blob id says.
+fn stands_for(row: Option<ObjectRow>, id: ObjectId) -> Result<(Sha256, bool), StoreError> {
+    match row.ok_or(StoreError::MissingObject(id))?.stored {
+        Stored::Blob(sha256) => Ok((sha256, false)),
+        Stored::Pointer(sha256) => Ok((sha256, true)),
+        Stored::Body { kind, .. } => Err(StoreError::WrongKind { id, expected: Kind::Blob, found: kind }),
     }
 }
 

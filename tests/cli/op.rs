@@ -96,3 +96,22 @@ fn branches_that_went_or_came_come_back_or_go() {
     desk.on(["branch", "--default", "new"]).ok();
     desk.on(["undo", &made]).fails(4, &["refs/heads/new", "default branch"]);
 }
+
+#[test]
+fn what_gc_removed_cannot_be_gone_back_to_and_is_remembered() {
+    let desk = Desk::new();
+    desk.commit_file("f", "1");
+    let lost = desk.commit_file("f", "2");
+    desk.on(["reset", "HEAD~1"]).ok();
+    desk.on(["gc", "--prune", "now"]).ok();
+    desk.on(["rev-parse", &lost]).fails(3, &["not found"]);
+    desk.on(["undo", "4"]).fails(4, &[&lost, "refs/heads/main", "(`gc`, ", "transaction 5"]);
+    desk.on(["undo"]).fails(4, &["transaction 5", "moved no branch or tag", "hv op log"]);
+    assert!(desk.on(["op", "log", "-n", "1"]).text().ends_with("gc: moved nothing"));
+    // The log remembers, and says what is gone.
+    assert!(desk.on(["reflog"]).text().contains(&format!("{} main@{{1}}: commit: test", &lost[..7])));
+    for revision in ["main@{1}", "main@{1}:f", "main@{1}~0"] {
+        desk.on(["rev-parse", revision]).fails(3, &[&lost, "gc"]);
+    }
+    desk.on(["log", "main@{1}"]).fails(3, &[&lost, "gc"]);
+}

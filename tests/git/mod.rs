@@ -12,13 +12,16 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 mod attributes;
+mod diff;
 mod export;
 mod history;
 mod last_commit;
+mod log;
 mod merges;
 mod names;
 mod objects;
 mod renames;
+mod replays;
 mod workshop;
 
 /// A fresh repository whose Git sees no configuration but its own.

@@ -143,3 +143,28 @@ fn a_vault_another_user_owns_is_mounted_without_a_lease() {
     }
     Mount::new(&desk, "mnt", "main").end();
 }
+
+#[test]
+fn what_a_branch_was_can_be_mounted() {
+    if !can_mount() {
+        return;
+    }
+    let desk = desk();
+    desk.commit_file("one.txt", "later");
+    for (target, content) in [("mnt@main@{1}", "same"), ("mnt@@{1}", "same"), ("mnt@main@{now}", "later")] {
+        let about = desk.hv(["mount", "vault", target, "--json"]).json();
+        let mount = Guarded(&desk);
+        assert_eq!(fs::read_to_string(desk.path("mnt/one.txt")).unwrap(), content, "{target}");
+        assert!(!about["revision"].as_str().unwrap().contains("now"), "{about}");
+        drop(mount);
+    }
+}
+
+/// Unmounts at the end.
+struct Guarded<'a>(&'a Desk);
+
+impl Drop for Guarded<'_> {
+    fn drop(&mut self) {
+        self.0.hv(["umount", "mnt"]);
+    }
+}

@@ -15,7 +15,9 @@ use tempfile::TempDir;
 
 mod core;
 mod files;
+mod look;
 mod maintenance;
+mod merge;
 mod places;
 mod time;
 

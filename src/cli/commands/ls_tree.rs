@@ -9,6 +9,7 @@ use crate::Repository;
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
 use crate::cli::output::{self, JsonArray, stdout};
+use crate::ops::ObjectId;
 use crate::ops::models::RepoEntry;
 use crate::ops::tree::{describe, list_names, list_repo_tree};
 use crate::snapshot::{Mode, Snapshot, SnapshotError, TreeEntry};
@@ -61,24 +62,52 @@ pub(super) fn run(cli: &Cli, args: &LsTreeArgs) -> Result<(), Failure> {
     }
     let mut out = stdout();
     for item in entries {
-        line(&mut out, &item?, args)?;
+        line(&mut out, &Shown::of(&item?, args))?;
     }
     Ok(out.flush()?)
 }
 
-/// An entry with what was asked for besides what Git shows.
-fn line(out: &mut impl Write, item: &RepoEntry, args: &LsTreeArgs) -> Result<(), Failure> {
-    let size = if args.long {
-        format!(" {:>7}", item.size().map_or_else(|| "-".to_owned(), |size| size.to_string()))
-    } else {
-        String::new()
-    };
-    let last = item.last_commit().map_or_else(String::new, |last| {
-        format!("\t{} {} {}", last.oid.short(), last.date, output::printable(&last.title))
-    });
-    let kind = if matches!(item, RepoEntry::Folder(_)) { "tree" } else { "blob" };
-    let path = output::path(item.path());
-    Ok(writeln!(out, "{} {kind} {}{size}\t{path}{last}", item.mode(), item.oid())?)
+/// One line of a listing.
+struct Shown<'a> {
+    mode: &'a str,
+    folder: bool,
+    id: ObjectId,
+    /// Size column, with the space before it.
+    size: String,
+    path: &'a str,
+    /// Last commit, with the tab before it.
+    last: String,
+}
+
+impl<'a> Shown<'a> {
+    /// An entry with what was asked for besides what Git shows.
+    fn of(item: &'a RepoEntry, args: &LsTreeArgs) -> Self {
+        let size = match item.size() {
+            _ if !args.long => String::new(),
+            Some(size) => format!(" {size:>7}"),
+            None => "       -".to_owned(),
+        };
+        let last = item.last_commit().map_or_else(String::new, |last| {
+            format!("\t{} {} {}", last.oid.short(), last.date, output::printable(&last.title))
+        });
+        let folder = matches!(item, RepoEntry::Folder(_));
+        Self { mode: item.mode(), folder, id: item.oid(), size, path: item.path(), last }
+    }
+
+    fn name(path: &'a str, entry: &TreeEntry) -> Self {
+        let (mode, folder) = (entry.mode.six_digits(), entry.mode == Mode::Directory);
+        Self { mode, folder, id: entry.id, size: String::new(), path, last: String::new() }
+    }
+}
+
+/// An entry as `git ls-tree` shows it. Put together by hand: a formatter per field is most of a long listing.
+fn line(out: &mut impl Write, shown: &Shown<'_>) -> Result<(), Failure> {
+    let kind = if shown.folder { " tree " } else { " blob " };
+    let (id, path) = (shown.id.to_string(), output::path(shown.path));
+    for part in [shown.mode, kind, &id, &shown.size, "\t", &path, &shown.last, "\n"] {
+        out.write_all(part.as_bytes())?;
+    }
+    Ok(())
 }
 
 /// The listing without sizes, which the trees alone answer.
@@ -86,25 +115,19 @@ fn names(snapshot: &Snapshot, path: &str, args: &LsTreeArgs) -> Result<(), Failu
     let top = snapshot.entry(path)?;
     let mut out = stdout();
     if top.mode != Mode::Directory {
-        name(&mut out, path.trim_matches('/'), &top)?;
+        line(&mut out, &Shown::name(path.trim_matches('/'), &top))?;
         return Ok(out.flush()?);
     }
     for item in list_names(snapshot, path, args.recursive)? {
         let (path, entry) = item?;
         if entry.mode != Mode::Directory || !args.recursive || args.trees {
-            name(&mut out, &path, &entry)?;
+            line(&mut out, &Shown::name(&path, &entry))?;
         }
     }
     Ok(out.flush()?)
 }
 
-/// An entry as `git ls-tree` shows it.
-fn name(out: &mut impl Write, path: &str, entry: &TreeEntry) -> Result<(), Failure> {
-    let kind = if entry.mode == Mode::Directory { "tree" } else { "blob" };
-    Ok(writeln!(out, "{:0>6} {kind} {}\t{}", entry.mode.octal(), entry.id, output::path(path))?)
-}
-
-type Entries = Box<dyn Iterator<Item = Result<RepoEntry, SnapshotError>>>;
+pub(super) type Entries = Box<dyn Iterator<Item = Result<RepoEntry, SnapshotError>>>;
 
 /// What is in a folder, with last commits, which are known all at once.
 fn expanded(
@@ -123,7 +146,7 @@ fn expanded(
 }
 
 /// What is in a folder; a file's own path gives that file, as Git does.
-fn entries(snapshot: &Snapshot, path: &str, recursive: bool) -> Result<Entries, SnapshotError> {
+pub(super) fn entries(snapshot: &Snapshot, path: &str, recursive: bool) -> Result<Entries, SnapshotError> {
     let top = snapshot.entry(path)?;
     if top.mode == Mode::Directory {
         return Ok(Box::new(list_repo_tree(snapshot, path, recursive)?));

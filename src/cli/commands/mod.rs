@@ -9,14 +9,20 @@ pub(super) mod du;
 pub(super) mod gc;
 pub(super) mod init;
 pub(super) mod log;
+pub(super) mod ls;
 pub(super) mod ls_tree;
 pub(super) mod manual;
+pub(super) mod merge;
+pub(super) mod merge_base;
 pub(super) mod mount;
 pub(super) mod op;
 pub(super) mod reflog;
+pub(super) mod replay;
 pub(super) mod reset;
 pub(super) mod rev_parse;
 pub(super) mod rm;
+mod settle;
+pub(super) mod show;
 pub(super) mod snapshot;
 pub(super) mod squash;
 pub(super) mod status;
@@ -43,6 +49,8 @@ pub(super) fn run(cli: &Cli, matches: &ArgMatches) -> Result<(), Failure> {
         Command::Init(args) => init::run(cli, args),
         Command::Commit(args) => commit::run(cli, args, matches),
         Command::Diff(args) => diff::run(cli, args),
+        Command::Show(args) => show::run(cli, args),
+        Command::Ls(args) => ls::run(cli, args),
         Command::Log(args) => log::run(cli, args),
         Command::LsTree(args) => ls_tree::run(cli, args),
         Command::Cat(args) => cat::run(cli, args),
@@ -58,6 +66,10 @@ pub(super) fn run(cli: &Cli, matches: &ArgMatches) -> Result<(), Failure> {
         Command::Op(args) => op::run(cli, args),
         Command::Undo(args) => undo::run(cli, args),
         Command::RevParse(args) => rev_parse::run(cli, args),
+        Command::Merge(args) => merge::run(cli, args),
+        Command::MergeBase(args) => merge_base::run(cli, args),
+        Command::CherryPick(args) => replay::cherry_pick(cli, args),
+        Command::Revert(args) => replay::revert(cli, args),
         Command::Verify(args) => verify::run(cli, args),
         Command::Du(args) => du::run(cli, args),
         Command::Squash(args) => squash::run(cli, args),

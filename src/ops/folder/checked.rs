@@ -29,7 +29,7 @@ impl Folder {
     /// Opens the folder at `path`, which the user chose, making it when it is not there.
     pub(in crate::ops) fn top(path: &Path) -> io::Result<Self> {
         fs::create_dir_all(path)?;
-        Ok(Self { path: path.canonicalize()? })
+        Ok(Self { path: path.to_owned() })
     }
 
     /// Where it was opened, for messages.
@@ -81,6 +81,11 @@ impl Folder {
     /// Makes a file that must not be there yet.
     pub(in crate::ops) fn create(&self, name: &str, _executable: bool) -> io::Result<File> {
         OpenOptions::new().read(true).write(true).create_new(true).open(self.path.join(name))
+    }
+
+    /// There is no such mode here.
+    pub(in crate::ops) fn set_executable(_: &File, _: bool) -> io::Result<()> {
+        Ok(())
     }
 
     /// Opens a file to lock it or to append to it, making it when it is not there.

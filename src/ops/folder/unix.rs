@@ -1,8 +1,9 @@
 //! Folders as open handles: every name is looked up in the handle, so that nothing above it can be swapped for a link.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat};
@@ -94,6 +95,13 @@ impl Folder {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(if executable { 0o777 } else { 0o666 });
         Ok(rustix::fs::openat(&self.fd, name, flags, mode)?.into())
+    }
+
+    /// Gives the right to execute to all who may read, or takes it from all.
+    pub(in crate::ops) fn set_executable(file: &File, executable: bool) -> io::Result<()> {
+        let mode = file.metadata()?.permissions().mode();
+        let mode = if executable { mode | (mode & 0o444) >> 2 } else { mode & !0o111 };
+        file.set_permissions(Permissions::from_mode(mode & 0o777))
     }
 
     /// Opens a file to lock it or to append to it, making it when it is not there.

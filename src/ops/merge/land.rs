@@ -127,7 +127,7 @@ impl Repository {
             operations.push(CommitOperation::Add { path_in_repo: Some(path.clone()), source });
         }
         let Some(transaction) = transaction else { return Ok(choices) };
-        let plan = Plan::new(&operations, &view, self.root(), false, &mut |_| ())?;
+        let plan = Plan::new(&operations, view, self.root(), false, &mut |_| ())?;
         let attributes = plan.attributes(&view.catalog, view.catalog.commit(head)?.tree)?;
         let threshold = self.vault().settings().large_file_threshold;
         let is_pointer = |path: &RepoPath, size: u64| size >= threshold || attributes.is_lfs(path.as_str());
@@ -153,9 +153,7 @@ fn target_branch(view: &View, target: Option<&str>) -> Result<RefName, OpsError>
     let Some(name) = target else { return Ok(view.default_branch()?.clone()) };
     let short = name.strip_prefix("refs/heads/").unwrap_or(name);
     if short.starts_with("refs/") || short.parse::<ObjectId>().is_ok() {
-        return Err(OpsError::Invalid(format!(
-            "`{name}` is not a branch, and only a branch can be moved; `hv branch` lists them"
-        )));
+        return Err(OpsError::NotABranch(name.to_owned()));
     }
     Ok(RefName::branch(short)?)
 }

@@ -109,6 +109,7 @@ pub struct MergeConflict {
 
 /// What a merge did. A dry run answers the same, and did nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "the seed's field names, which say some things twice")]
 pub struct MergeResult {
     /// What it came to.
     pub status: MergeStatus,
@@ -134,6 +135,8 @@ pub struct MergeResult {
     pub fast_forward: bool,
     /// Whether there is a new commit.
     pub created_commit: bool,
+    /// Whether too many files came and went to compare them all, so that some renames may have been missed.
+    pub renames_limited: bool,
     /// Whether nothing was written on purpose.
     pub dry_run: bool,
 }
@@ -164,7 +167,13 @@ impl Repository {
             dry_run: options.dry_run,
             command: "merge",
         };
-        let merge = Merge { source: source_revision, options, actor, found: Cell::new(None) };
+        let merge = Merge {
+            source: source_revision,
+            options,
+            actor,
+            found: Cell::new(None),
+            limited: Cell::new(false),
+        };
         let landed = self
             .land(&landing, actor, &|view, branch, head, choices| merge.plan(view, branch, head, choices))?;
         let view = self.vault().view();
@@ -197,14 +206,15 @@ impl Repository {
     }
 }
 
-/// Merges the tree `theirs` into `ours`, both from `base`; answers the tree, or every conflict if one is left.
+/// Merges the tree `theirs` into `ours`, both from `base`; answers the tree, or every conflict if one is left, and
+/// whether some renames may have been missed.
 pub(super) fn merge_onto(
     catalog: &Catalog,
     base: Option<ObjectId>,
     ours: ObjectId,
     theirs: ObjectId,
     choices: &Choices,
-) -> Result<Result<Settled, Vec<Conflict>>, OpsError> {
+) -> Result<(Result<Settled, Vec<Conflict>>, bool), OpsError> {
     onto(&Overlay::new(catalog), base, ours, theirs, choices)
 }
 
@@ -214,14 +224,10 @@ fn onto(
     ours: ObjectId,
     theirs: ObjectId,
     choices: &Choices,
-) -> Result<Result<Settled, Vec<Conflict>>, OpsError> {
+) -> Result<(Result<Settled, Vec<Conflict>>, bool), OpsError> {
     let merged = threeway::merge_trees(trees, base, ours, theirs, false)?;
-    if merged.limited {
-        tracing::warn!(
-            "too many files were renamed and changed to compare them all; some renames may be missed"
-        );
-    }
-    resolve::settle(trees, ours, merged, choices)
+    let limited = merged.limited;
+    Ok((resolve::settle(trees, ours, merged, choices)?, limited))
 }
 
 /// One merge.
@@ -231,6 +237,8 @@ struct Merge<'a> {
     actor: &'a Actor,
     /// The commit that is merged, and the newest best common ancestor.
     found: Cell<Option<(ObjectId, Option<ObjectId>)>>,
+    /// Whether some renames may have been missed.
+    limited: Cell<bool>,
 }
 
 impl Merge<'_> {
@@ -272,7 +280,9 @@ impl Merge<'_> {
         let trees = Overlay::new(catalog);
         let base = base::base_tree(&trees, &bases)?;
         let (ours, theirs) = (catalog.commit(head)?.tree, catalog.commit(source)?.tree);
-        let settled = match onto(&trees, base, ours, theirs, choices)? {
+        let (settled, limited) = onto(&trees, base, ours, theirs, choices)?;
+        self.limited.set(limited);
+        let settled = match settled {
             Ok(settled) => settled,
             Err(conflicts) => return Ok(Step::Conflicts(conflicts)),
         };
@@ -316,7 +326,169 @@ impl Merge<'_> {
             commit,
             conflicts,
             fast_forward: status == MergeStatus::FastForward,
+            renames_limited: self.limited.get(),
             dry_run: self.options.dry_run,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::ops::{AddSource, CommitOperation, CommitOptions, InitOptions, Timestamp};
+    use crate::store::media::memory::MemoryMedia;
+    use crate::store::object::{Kind, Mode, Tree, TreeEntry};
+    use crate::store::publish::{Change, move_ref};
+
+    fn actor(step: u8) -> Actor {
+        let time = Timestamp { seconds: 1_700_000_000 + i64::from(step), offset_minutes: 0 };
+        Actor { signature: Signature::new("A", "a@x", time).unwrap(), nonce: [step; 16] }
+    }
+
+    fn vault() -> Repository {
+        Repository::init_on(Arc::new(MemoryMedia::new()), &InitOptions::default(), &actor(0)).unwrap().0
+    }
+
+    fn put(repository: &Repository, step: u8, branch: &str, path: &str, content: &str) -> ObjectId {
+        let operation = CommitOperation::Add {
+            path_in_repo: Some(RepoPath::new(path).unwrap()),
+            source: AddSource::Bytes(content.into()),
+        };
+        let options = CommitOptions {
+            message: "m".to_owned(),
+            revision: Some(branch.to_owned()),
+            ..CommitOptions::default()
+        };
+        repository.create_commit(&[operation], &options, &actor(step), &mut |_| ()).unwrap().oid
+    }
+
+    /// A folder that is the same on both sides is not even stored here: whoever reads it fails.
+    #[test]
+    fn what_is_equal_on_both_sides_is_not_read() {
+        let repository = vault();
+        let files: Vec<ObjectId> = (1..4)
+            .map(|step| {
+                put(&repository, step, "main", "f", &format!("{step}"));
+                repository.rev_parse("HEAD:f").unwrap()
+            })
+            .collect();
+        let context = actor(9).context("test");
+        let mut transaction = repository.vault().begin(context).unwrap();
+        let folder = |name: &str, id| TreeEntry { name: name.into(), mode: Mode::Directory, id };
+        let mut commit = |a: ObjectId, b: ObjectId, parents: Vec<ObjectId>| {
+            let mut inner = |id| {
+                let file = TreeEntry { name: b"f".into(), mode: Mode::File, id };
+                let nowhere = folder("nowhere", ObjectId::from_bytes([8; 20]));
+                let tree = Tree::from_entries(vec![file, nowhere]).unwrap();
+                transaction.add_object(Kind::Tree, &tree.encode()).unwrap()
+            };
+            let (a, b) = (inner(a), inner(b));
+            let equal = folder("equal", ObjectId::from_bytes([9; 20]));
+            let root = Tree::from_entries(vec![folder("a", a), folder("b", b), equal]).unwrap();
+            let commit = Commit {
+                tree: transaction.add_object(Kind::Tree, &root.encode()).unwrap(),
+                parents,
+                author: actor(9).signature,
+                committer: actor(9).signature,
+                extra_headers: Vec::new(),
+                message: b"m".to_vec(),
+            };
+            transaction.add_object(Kind::Commit, &commit.encode()).unwrap()
+        };
+        let base = commit(files[0], files[0], Vec::new());
+        let (ours, theirs) = (commit(files[1], files[0], vec![base]), commit(files[0], files[2], vec![base]));
+        let branch = |name: &str, id| move_ref(RefName::branch(name).unwrap(), None, Some(id), "test");
+        let refs = vec![branch("ours", ours), branch("theirs", theirs)];
+        transaction.publish(Change { refs, default_branch: None }).unwrap();
+        drop(transaction);
+        let options = MergeOptions { target_revision: Some("ours".to_owned()), ..MergeOptions::default() };
+        assert_eq!(repository.merge("theirs", &options, &actor(10)).unwrap().status, MergeStatus::Merged);
+        assert_eq!(repository.rev_parse("ours:a/f").unwrap(), files[1]);
+        assert_eq!(repository.rev_parse("ours:b/f").unwrap(), files[2]);
+        let replay = crate::ops::replay::ReplayOptions {
+            target_revision: Some("ours".to_owned()),
+            ..crate::ops::replay::ReplayOptions::default()
+        };
+        repository.revert(&ours.to_string(), &replay, &actor(11)).unwrap();
+        assert_eq!(repository.rev_parse("ours:a/f").unwrap(), files[0]);
+    }
+
+    #[test]
+    fn a_branch_that_moves_meanwhile_is_merged_into_where_it_is_then() {
+        let repository = vault();
+        let base = put(&repository, 1, "main", "f", "1");
+        repository.create_branch("side", None, false, &actor(2)).unwrap();
+        let theirs = put(&repository, 3, "side", "g", "1");
+        let options = MergeOptions::default();
+        let landing = |parent| Landing {
+            target: None,
+            parent,
+            resolutions: &[],
+            favor: None,
+            dry_run: false,
+            command: "merge",
+        };
+        let who = actor(5);
+        let merge = Merge {
+            source: "side",
+            options: &options,
+            actor: &who,
+            found: Cell::new(None),
+            limited: Cell::new(false),
+        };
+        let calls = Cell::new(0_u8);
+        let pinned = base.to_string();
+        for parent in [Some(&*pinned), None] {
+            let plan = |view: &View, branch: &RefName, head: ObjectId, choices: &Choices| {
+                let step = merge.plan(view, branch, head, choices);
+                calls.set(calls.get() + 1);
+                if calls.get() < 3 {
+                    put(&repository, 20 + calls.get(), "main", "h", &format!("{}", calls.get()));
+                }
+                step
+            };
+            let landed = repository.land(&landing(parent), &actor(30 + calls.get()), &plan);
+            if parent.is_some() {
+                assert!(matches!(landed, Err(OpsError::Conflict { .. })));
+            } else {
+                let landed = landed.unwrap();
+                let commit = repository.snapshot(None).unwrap().commit().clone();
+                assert_eq!(commit.parents, [landed.before, theirs]);
+                assert_eq!(calls.get(), 3, "worked out once more");
+                let paths = ["f", "g", "h"].map(|path| repository.rev_parse(&format!("HEAD:{path}")).is_ok());
+                assert_eq!(paths, [true; 3]);
+            }
+        }
+    }
+
+    #[test]
+    fn histories_without_a_common_ancestor_need_a_word() {
+        let repository = vault();
+        let first = repository.rev_parse("HEAD").unwrap();
+        put(&repository, 1, "main", "f", "1");
+        let mut transaction = repository.vault().begin(actor(2).context("test")).unwrap();
+        let commit = Commit {
+            tree: repository.rev_parse("HEAD^{tree}").unwrap(),
+            parents: Vec::new(),
+            author: actor(2).signature,
+            committer: actor(2).signature,
+            extra_headers: Vec::new(),
+            message: b"alone".to_vec(),
+        };
+        let id = transaction.add_object(Kind::Commit, &commit.encode()).unwrap();
+        let refs = vec![move_ref(RefName::branch("alone").unwrap(), None, Some(id), "test")];
+        transaction.publish(Change { refs, default_branch: None }).unwrap();
+        drop(transaction);
+        let options = MergeOptions::default();
+        let refused = repository.merge("alone", &options, &actor(3)).unwrap_err();
+        assert_eq!(refused.code(), "unrelated-histories");
+        let options = MergeOptions { allow_unrelated: true, ..options };
+        let result = repository.merge("alone", &options, &actor(4)).unwrap();
+        assert_eq!((result.status, result.base_commit), (MergeStatus::Merged, None));
+        assert!(repository.is_ancestor(&id.to_string(), "HEAD").unwrap());
+        assert_eq!(repository.merge_bases("HEAD", &first.to_string()).unwrap(), [first]);
     }
 }

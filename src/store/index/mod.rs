@@ -11,15 +11,17 @@
 //! Tables are sorted by their key and searched in place: nothing is loaded whole.
 //!
 //! `data` holds content too small for a pack of its own and the bodies of trees, commits and tags, so that a
-//! tiny transaction is one file. [`mod@format`] is the bytes, [`mod@write`] builds, [`read`] answers.
+//! tiny transaction is one file. [`mod@format`] is the bytes, [`mod@write`] builds, [`read`] answers, `search` finds keys.
 
 mod check;
 pub mod format;
 pub mod read;
+mod search;
 pub mod write;
 
 pub use format::{ChunkRow, Codec, Extent, FileRow, LookupRow, ObjectRow, PackRow, Row, Stored, Table};
 pub use read::{BlockCache, Index};
+pub use search::Finder;
 pub use write::IndexBuilder;
 
 /// Where the index with this id lies in the vault.

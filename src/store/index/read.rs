@@ -15,6 +15,7 @@ use super::format::{
     Trailer, TrailerError, VERSION,
 };
 use super::path_of;
+use super::search::{Cursor, Finder, interpolate};
 use super::write::{block_hash, id_of_tail};
 use crate::store::error::StoreError;
 use crate::store::id::{ChunkHash, IndexId, ObjectId, PackId, Sha256};
@@ -99,11 +100,11 @@ impl Index {
         self.trailer.sections_end() == 0
     }
 
-    fn damaged(&self, detail: impl Into<String>) -> StoreError {
+    pub(super) fn damaged(&self, detail: impl Into<String>) -> StoreError {
         StoreError::damaged(&path_of(self.id), detail)
     }
 
-    fn block(&self, number: u32) -> Result<Arc<[u8]>, StoreError> {
+    pub(super) fn block(&self, number: u32) -> Result<Arc<[u8]>, StoreError> {
         if let Some(block) = self.cache.get((self.serial, number)) {
             return Ok(block);
         }
@@ -124,7 +125,7 @@ impl Index {
         Cursor::new(self).read(offset, out)
     }
 
-    fn section(&self, table: Table) -> (u64, u64) {
+    pub(super) fn section(&self, table: Table) -> (u64, u64) {
         self.trailer.sections[table as usize]
     }
 
@@ -167,22 +168,17 @@ impl Index {
 
     /// First row whose leading bytes are not below `key`.
     fn lower_bound<R: Row>(&self, key: &[u8]) -> Result<u32, StoreError> {
-        Cursor::new(self).lower_bound::<R>(key)
+        Cursor::new(self).lower_bound::<R>(key, (0, 0))
     }
 
-    fn find<R: Row>(&self, key: &[u8], matches: impl Fn(&R) -> bool) -> Result<Option<(u32, R)>, StoreError> {
-        let mut cursor = Cursor::new(self);
-        let at = cursor.lower_bound::<R>(key)?;
-        if at >= self.count::<R>() {
-            return Ok(None);
-        }
-        let row = cursor.row::<R>(at)?;
-        Ok(matches(&row).then_some((at, row)))
+    /// A search for many keys of one table; quickest when they come in ascending order.
+    pub fn finder<R: Row>(&self) -> Finder<'_, R> {
+        Finder::new(self)
     }
 
     /// The pack with this id, when this index describes it.
     pub fn pack(&self, id: PackId) -> Result<Option<PackRow>, StoreError> {
-        Ok(self.find::<PackRow>(id.as_bytes(), |row| row.id == id)?.map(|(_, row)| row))
+        self.finder::<PackRow>().find(id.as_bytes())
     }
 
     /// The record of the file with this content.
@@ -192,7 +188,7 @@ impl Index {
 
     /// The same with its ordinal.
     pub fn find_file(&self, sha256: Sha256) -> Result<Option<(u32, FileRow)>, StoreError> {
-        self.find(sha256.as_bytes(), |row: &FileRow| row.sha256 == sha256)
+        self.finder().locate(sha256.as_bytes())
     }
 
     /// The object with this id.
@@ -202,7 +198,7 @@ impl Index {
 
     /// The same with its ordinal.
     pub fn find_object(&self, id: ObjectId) -> Result<Option<(u32, ObjectRow)>, StoreError> {
-        self.find(id.as_bytes(), |row: &ObjectRow| row.id == id)
+        self.finder().locate(id.as_bytes())
     }
 
     /// Up to `limit` objects whose binary id lies in `from..=to`.
@@ -310,93 +306,4 @@ impl Index {
     pub fn bad_blocks(&self) -> impl Iterator<Item = StoreError> + '_ {
         (0..self.trailer.block_count).filter_map(|number| self.block(number).err())
     }
-}
-
-/// Reads of one search: the block that was read last stays at hand, so that its neighbours cost no lookup.
-struct Cursor<'i> {
-    index: &'i Index,
-    held: Option<(u32, Arc<[u8]>)>,
-}
-
-impl<'i> Cursor<'i> {
-    fn new(index: &'i Index) -> Self {
-        Self { index, held: None }
-    }
-
-    fn block(&mut self, number: u32) -> Result<&[u8], StoreError> {
-        if self.held.as_ref().is_none_or(|(held, _)| *held != number) {
-            self.held = Some((number, self.index.block(number)?));
-        }
-        Ok(self.held.as_ref().map_or(&[], |(_, block)| block))
-    }
-
-    fn read(&mut self, mut offset: u64, mut out: &mut [u8]) -> Result<(), StoreError> {
-        let index = self.index;
-        while !out.is_empty() {
-            let number = u32::try_from(offset / BLOCK as u64)
-                .map_err(|_| index.damaged("an offset is out of range"))?;
-            let block = self.block(number)?;
-            let within = usize::try_from(offset % BLOCK as u64).unwrap_or(0);
-            let from = block.get(within..).filter(|from| !from.is_empty());
-            let from = from.ok_or_else(|| index.damaged("an offset is out of range"))?;
-            let n = from.len().min(out.len());
-            out[..n].copy_from_slice(&from[..n]);
-            out = &mut out[n..];
-            offset += n as u64;
-        }
-        Ok(())
-    }
-
-    fn row<R: Row>(&mut self, ordinal: u32) -> Result<R, StoreError> {
-        let index = self.index;
-        let mut bytes = [0; 64];
-        let bytes = &mut bytes[..R::LEN];
-        if ordinal >= index.count::<R>() {
-            return Err(
-                index.damaged(format!("it points at row {ordinal} of {:?}, which is not there", R::TABLE))
-            );
-        }
-        self.read(index.section(R::TABLE).0 + u64::from(ordinal) * R::LEN as u64, bytes)?;
-        R::decode(bytes)
-            .ok_or_else(|| index.damaged(format!("row {ordinal} of {:?} has no meaning", R::TABLE)))
-    }
-
-    /// First row whose leading bytes are not below `key`.
-    fn lower_bound<R: Row>(&mut self, key: &[u8]) -> Result<u32, StoreError> {
-        let (mut low, mut high) = (0u32, self.index.count::<R>());
-        let (mut low_key, mut high_key) = (0u64, u64::MAX);
-        let wanted = leading(key);
-        let mut guesses = 0;
-        while low < high {
-            // Interpolation finds hashes in a few steps; bisection bounds the work on keys that are no hashes.
-            let middle = if guesses < 8 {
-                interpolate(low, high, low_key, high_key, wanted)
-            } else {
-                low + (high - low) / 2
-            };
-            guesses += 1;
-            let mut found = [0; 32];
-            let found = &mut found[..key.len()];
-            self.read(self.index.section(R::TABLE).0 + u64::from(middle) * R::LEN as u64, found)?;
-            if &*found < key {
-                low = middle + 1;
-                low_key = leading(found);
-            } else {
-                high = middle;
-                high_key = leading(found);
-            }
-        }
-        Ok(low)
-    }
-}
-
-fn leading(key: &[u8]) -> u64 {
-    key.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
-}
-
-/// Where between `low` and `high` (exclusive) a key should lie if keys were spread evenly.
-fn interpolate(low: u32, high: u32, low_key: u64, high_key: u64, key: u64) -> u32 {
-    let span = u128::from(high_key.saturating_sub(low_key)) + 1;
-    let into = u128::from(key.saturating_sub(low_key)) * u128::from(high - low) / span;
-    low + u32::try_from(into).unwrap_or(u32::MAX).min(high - low - 1)
 }

@@ -32,6 +32,11 @@ impl Mode {
         }
     }
 
+    /// The same as six digits, as Git lists them.
+    pub const fn six_digits(self) -> &'static str {
+        if let Self::Directory = self { "040000" } else { self.octal() }
+    }
+
     /// Reads the digits of [`octal`](Self::octal); every other text is refused by name.
     pub fn parse(digits: &[u8]) -> Result<Self, DecodeError> {
         let known = [Self::File, Self::Executable, Self::Symlink, Self::Directory];

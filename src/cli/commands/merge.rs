@@ -1,0 +1,102 @@
+//! `hv merge`
+
+use clap::Args;
+
+use super::settle::{SettleArgs, show_conflicts, warn_of_limit};
+use super::{open, say};
+use crate::cli::args::Cli;
+use crate::cli::failure::Failure;
+use crate::cli::{identity, output};
+use crate::ops::merge::{FastForward, MergeOptions, MergeResult, MergeStatus};
+
+/// Bring the history of another revision into a branch
+///
+/// Files are merged whole: who changed a file wins over who did not, and renames are followed. Where both sides changed
+/// a file, nothing is committed and the command says how to finish: run it again with --ours, --theirs, --resolve or
+/// --delete for each path.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct MergeArgs {
+    /// What to merge
+    source: String,
+    /// Branch to merge into [default: the default branch]
+    #[arg(short, long, value_name = "BRANCH")]
+    target: Option<String>,
+    /// Message; its first line is the title [default: `Merge SOURCE into TARGET`]
+    #[arg(short, long, value_name = "MSG")]
+    message: Option<String>,
+    /// The rest of the message
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+    /// Merge only if the branch is at this commit; a conflict otherwise
+    #[arg(long, value_name = "REV")]
+    parent: Option<String>,
+    /// Refuse to make a merge commit: only move the branch along
+    #[arg(long, conflicts_with = "no_ff")]
+    ff_only: bool,
+    /// Make a merge commit even where moving the branch along would do
+    #[arg(long)]
+    no_ff: bool,
+    /// Merge histories that have no commit in common
+    #[arg(long)]
+    allow_unrelated_histories: bool,
+    #[command(flatten)]
+    settle: SettleArgs,
+}
+
+pub(super) fn run(cli: &Cli, args: &MergeArgs) -> Result<(), Failure> {
+    let options = MergeOptions {
+        target_revision: args.target.clone(),
+        parent_commit: args.parent.clone(),
+        commit_message: args.message.clone(),
+        commit_description: args.description.clone(),
+        author: Some(identity::author(None, None)?),
+        fast_forward: match (args.ff_only, args.no_ff) {
+            (true, _) => FastForward::Only,
+            (_, true) => FastForward::Never,
+            _ => FastForward::Auto,
+        },
+        allow_unrelated: args.allow_unrelated_histories,
+        resolutions: args.settle.resolutions()?,
+        favor: args.settle.favor(),
+        dry_run: args.settle.dry_run,
+    };
+    let repository = open(cli)?;
+    let result = repository.merge(&args.source, &options, &identity::actor()?)?;
+    if cli.json {
+        output::json(&result)?;
+        let failed = result.status == MergeStatus::Conflict;
+        return if failed { Err(Failure::reported("conflict")) } else { Ok(()) };
+    }
+    warn_of_limit(result.renames_limited)?;
+    show(cli, args, &result)
+}
+
+fn show(cli: &Cli, args: &MergeArgs, result: &MergeResult) -> Result<(), Failure> {
+    match result.status {
+        MergeStatus::AlreadyUpToDate => say("Already up to date."),
+        MergeStatus::FastForward => {
+            let (from, to) = (result.target_head_before.short(), result.head_after.short());
+            say(&format!("Updating {from}..{to}"))?;
+            say(if result.dry_run { "Fast-forward (dry run: nothing was written)" } else { "Fast-forward" })
+        }
+        MergeStatus::Merged if result.dry_run => {
+            say("A merge commit would be made without conflicts (dry run: nothing was written).")
+        }
+        MergeStatus::Merged => {
+            say("Merge made by the 'ort' strategy.")?;
+            say(&format!("Created commit {}.", result.head_after.short()))
+        }
+        MergeStatus::Conflict => {
+            let mut words = vec!["merge", &args.source];
+            if let Some(target) = &args.target {
+                words.extend(["--target", target]);
+            }
+            for (given, word) in
+                [(args.no_ff, "--no-ff"), (args.allow_unrelated_histories, "--allow-unrelated-histories")]
+            {
+                words.extend(given.then_some(word));
+            }
+            Err(show_conflicts(cli, &result.conflicts, "merge", &words)?)
+        }
+    }
+}
