@@ -115,10 +115,13 @@ impl Repository {
         Ok(Self { vault, media, cache: Arc::new(ChunkCache::new(DEFAULT_CACHE)), root: None })
     }
 
-    /// The same with another limit on the memory for decoded chunks, in bytes.
+    /// The same with another limit on the memory for what is kept to be read again, in bytes: decoded chunks, and at
+    /// most a quarter for blocks of indexes.
     #[must_use]
     pub fn with_cache(self, bytes: usize) -> Self {
-        Self { cache: Arc::new(ChunkCache::new(bytes)), ..self }
+        self.vault.limit_block_cache(bytes / 4);
+        let chunks = bytes - (bytes / 4).min(self.vault.block_cache_limit());
+        Self { cache: Arc::new(ChunkCache::new(chunks)), ..self }
     }
 
     /// The vault.

@@ -10,6 +10,9 @@ use lru::LruCache;
 
 use crate::store::id::ChunkHash;
 
+/// The decoded bytes of a chunk, shared by all who read them.
+pub type Chunk = Arc<Vec<u8>>;
+
 /// Decoded chunks, least recently used out first.
 #[derive(Debug)]
 pub struct ChunkCache {
@@ -20,7 +23,7 @@ pub struct ChunkCache {
 
 #[derive(Debug)]
 struct Inner {
-    chunks: LruCache<ChunkHash, Arc<[u8]>>,
+    chunks: LruCache<ChunkHash, Chunk>,
     bytes: usize,
     /// Chunks being fetched.
     fetching: HashSet<ChunkHash>,
@@ -57,11 +60,7 @@ impl ChunkCache {
 
     /// The chunk, fetched by `fetch` when nobody has it and nobody else is fetching it. A failure is the
     /// caller's own; others who waited try for themselves.
-    pub fn get<E>(
-        &self,
-        hash: ChunkHash,
-        fetch: impl FnOnce() -> Result<Vec<u8>, E>,
-    ) -> Result<Arc<[u8]>, E> {
+    pub fn get<E>(&self, hash: ChunkHash, fetch: impl FnOnce() -> Result<Vec<u8>, E>) -> Result<Chunk, E> {
         let mut inner = self.lock();
         loop {
             if let Some(chunk) = inner.chunks.get(&hash) {
@@ -75,13 +74,21 @@ impl ChunkCache {
         inner.fetching.insert(hash);
         drop(inner);
         let fetching = Fetching { cache: self, hash };
-        let chunk: Arc<[u8]> = fetch()?.into();
+        let chunk = Arc::new(fetch()?);
         self.keep(hash, &chunk);
         drop(fetching);
         Ok(chunk)
     }
 
-    fn keep(&self, hash: ChunkHash, chunk: &Arc<[u8]>) {
+    /// Lets go of a chunk that will hardly be wanted again.
+    pub fn let_go(&self, hash: ChunkHash) {
+        let mut inner = self.lock();
+        if let Some(chunk) = inner.chunks.pop(&hash) {
+            inner.bytes -= chunk.len();
+        }
+    }
+
+    fn keep(&self, hash: ChunkHash, chunk: &Chunk) {
         if chunk.len() > self.limit {
             return;
         }
@@ -140,11 +147,21 @@ mod tests {
                         std::thread::sleep(std::time::Duration::from_millis(30));
                         Ok::<_, ()>(vec![7; 10])
                     };
-                    assert_eq!(&*cache.get(key(7), fetch).unwrap(), &[7; 10]);
+                    assert_eq!(*cache.get(key(7), fetch).unwrap(), [7; 10]);
                 });
             }
         });
         assert_eq!(fetches.load(SeqCst), 1);
+    }
+
+    #[test]
+    fn what_is_let_go_takes_no_room() {
+        let cache = ChunkCache::new(100);
+        cache.get::<()>(key(1), || Ok(vec![1; 10])).unwrap();
+        cache.let_go(key(1));
+        cache.let_go(key(2));
+        assert_eq!(cache.bytes(), 0);
+        assert_eq!(cache.get(key(1), || Err("gone")), Err("gone"));
     }
 
     #[test]

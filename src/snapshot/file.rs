@@ -1,20 +1,27 @@
 //! The one way to a file's bytes: `read_at`, shared by mount, `cat`, and whatever comes later.
 //!
-//! A position becomes an extent, an extent a chunk of a pack, a chunk checked bytes from the cache. A chunk
-//! that fails its check is an error that names the file and the pack; other chunks of the file stay readable.
+//! A position becomes an extent, an extent chunks of a pack. Whole raw chunks are read straight to where they are
+//! wanted, neighbours with one call, and checked there; parts of a chunk come from the cache, which holds whole
+//! checked ones. A chunk that fails its check is an error that names the file and the pack; other chunks of the
+//! file stay readable. Who reads a file from front to back has the disk told what comes next.
 
 use std::io::{self, Read};
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::cache::ChunkCache;
 use super::error::SnapshotError;
+use super::pace::Pace;
 use crate::store::StoreError;
+use crate::store::catalog::run::raw_run;
 use crate::store::catalog::{FileRecord, Pack};
 use crate::store::id::{ChunkHash, Sha256};
+use crate::store::index::ChunkRow;
 use crate::store::media::ReadAt;
 use crate::store::vault::View;
 
+/// Chunks located at a time: some 4 MiB of the file, in a few KiB of memory.
+const WINDOW: usize = 64;
 /// A file of a snapshot, open for reading at any position from any thread.
 #[derive(Debug)]
 pub struct FileReader {
@@ -24,6 +31,8 @@ pub struct FileReader {
     /// Where in the file each extent starts.
     starts: Vec<u64>,
     packs: Vec<OnceLock<Pack>>,
+    window: Mutex<Arc<Window>>,
+    pace: Pace,
     label: String,
 }
 
@@ -44,6 +53,26 @@ pub(super) struct Place {
     pub(super) chunk_left: u64,
 }
 
+/// Chunks of one extent, located last.
+#[derive(Debug, Default)]
+struct Window {
+    extent: usize,
+    rows: Vec<ChunkRow>,
+}
+
+impl Window {
+    /// The chunks from the one that holds `position` on; empty when it is not here.
+    fn from(&self, extent: usize, position: u64) -> &[ChunkRow] {
+        let after = self.rows.partition_point(|row| row.raw_start <= position);
+        match after.checked_sub(1).filter(|_| self.extent == extent) {
+            Some(at) if position - self.rows[at].raw_start < u64::from(self.rows[at].raw_len) => {
+                &self.rows[at..]
+            }
+            _ => &[],
+        }
+    }
+}
+
 impl FileReader {
     pub(super) fn new(view: Arc<View>, cache: Arc<ChunkCache>, record: FileRecord, label: String) -> Self {
         let starts = record
@@ -56,7 +85,8 @@ impl FileReader {
             })
             .collect();
         let packs = record.extents.iter().map(|_| OnceLock::new()).collect();
-        Self { view, cache, record, starts, packs, label }
+        let (window, pace) = (Mutex::default(), Pace::default());
+        Self { view, cache, record, starts, packs, window, pace, label }
     }
 
     /// Length in bytes.
@@ -78,13 +108,39 @@ impl FileReader {
     pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, SnapshotError> {
         let left = self.size().saturating_sub(offset);
         let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        let failed = |source| SnapshotError::Read { file: self.label.clone(), source };
+        if wanted > 0
+            && let Some(soon) = self.pace.count(offset, wanted as u64, self.size())
+        {
+            self.announce(soon).map_err(failed)?;
+        }
         let mut done = 0;
         while done < wanted {
-            done += self
-                .read_some(offset + done as u64, &mut buffer[done..wanted])
-                .map_err(|source| SnapshotError::Read { file: self.label.clone(), source })?;
+            done += self.read_some(offset + done as u64, &mut buffer[done..wanted]).map_err(failed)?;
         }
         Ok(done)
+    }
+
+    /// Tells the disk that a part of the file is read soon.
+    fn announce(&self, soon: Range<u64>) -> Result<(), StoreError> {
+        let mut at = soon.start;
+        while at < soon.end {
+            let number = self.extent_at(at);
+            let (extent, within) = (&self.record.extents[number], at - self.starts[number]);
+            let len = (extent.len - within).min(soon.end - at);
+            let pack = self.pack(number)?;
+            if !pack.is_inline() {
+                let row = self.view.catalog.chunk_at(pack, extent.start + within)?;
+                // Compressed chunks are shorter on disk; then this is a little too much.
+                self.view.catalog.announce(pack, row.stored_start, len);
+            }
+            at += len.max(1);
+        }
+        Ok(())
+    }
+
+    fn extent_at(&self, offset: u64) -> usize {
+        self.starts.partition_point(|&start| start <= offset).saturating_sub(1)
     }
 
     /// Where the byte at `offset`, which must be there, is stored.
@@ -114,25 +170,49 @@ impl FileReader {
         Ok(self.packs[extent].get_or_init(|| pack))
     }
 
-    /// Bytes of the chunk that holds `offset`, up to its end, the extent's end or the buffer's.
+    /// Chunks of an extent from the one that holds `position` of its pack on.
+    fn locate(&self, extent: usize, pack: &Pack, position: u64) -> Result<Arc<Window>, StoreError> {
+        let held = Arc::clone(&self.window.lock().unwrap_or_else(PoisonError::into_inner));
+        if !held.from(extent, position).is_empty() {
+            return Ok(held);
+        }
+        let rows = self.view.catalog.chunks_at(pack, position, WINDOW)?;
+        let window = Arc::new(Window { extent, rows });
+        *self.window.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&window);
+        Ok(window)
+    }
+
+    /// Bytes from `offset` on: whole chunks, or the rest of one, up to the end of the extent or the buffer.
     fn read_some(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, StoreError> {
-        let number = self.starts.partition_point(|&start| start <= offset) - 1;
+        let number = self.extent_at(offset);
         let (extent, within) = (&self.record.extents[number], offset - self.starts[number]);
+        let left = usize::try_from(extent.len - within).unwrap_or(usize::MAX);
+        let room = left.min(buffer.len());
         let pack = self.pack(number)?;
         let position = extent.start + within;
-        let row = self.view.catalog.chunk_at(pack, position)?;
-        let chunk = self.cache.get(row.hash, || self.view.catalog.read_chunk(pack, &row))?;
+        let window = self.locate(number, pack, position)?;
+        let too_short = || StoreError::damaged(&pack.file(), "a chunk is shorter than its row");
+        let rows = window.from(number, position);
+        let row = rows.first().ok_or_else(too_short)?;
+        if row.raw_start == position {
+            let (run, len) = raw_run(pack, rows, room);
+            if len > 0 {
+                self.view.catalog.read_run(pack, run, &mut buffer[..len])?;
+                return Ok(len);
+            }
+        }
+        let chunk = self.cache.get(row.hash, || self.view.catalog.read_chunk(pack, row))?;
         let skip = usize::try_from(position - row.raw_start).unwrap_or(usize::MAX);
         let from = chunk.get(skip..).unwrap_or_default();
-        let left = usize::try_from(extent.len - within).unwrap_or(usize::MAX);
-        let n = from.len().min(left).min(buffer.len());
+        let n = from.len().min(room);
         if n == 0 {
-            return Err(StoreError::Damaged {
-                file: pack.file(),
-                detail: "a chunk is shorter than its row".to_owned(),
-            });
+            return Err(too_short());
         }
         buffer[..n].copy_from_slice(&from[..n]);
+        if n == from.len() && self.pace.is_steady() {
+            // Whoever goes from front to back is done with it, and others keep their room.
+            self.cache.let_go(row.hash);
+        }
         Ok(n)
     }
 

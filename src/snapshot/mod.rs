@@ -11,6 +11,7 @@ pub mod file;
 pub mod graph;
 mod info;
 pub mod last_change;
+mod pace;
 pub mod reflog;
 pub mod rename;
 pub mod resolve;
@@ -80,6 +81,11 @@ impl Snapshot {
         &self.revision
     }
 
+    /// Bytes of decoded chunks held now, by all who share the cache.
+    pub fn cached_bytes(&self) -> usize {
+        self.cache.bytes()
+    }
+
     /// Everything the state of the vault it was opened in holds.
     pub(crate) fn catalog(&self) -> &Catalog {
         &self.view.catalog
@@ -143,6 +149,11 @@ impl Snapshot {
         let record = self.view.catalog.file(sha256)?;
         let label = format!("{path}@{}", self.revision);
         Ok(FileReader::new(Arc::clone(&self.view), Arc::clone(&self.cache), record, label))
+    }
+
+    /// Whether the vault may hold content that is a file by itself ([`FileReader::whole_file`]); `false` is certain.
+    pub fn may_hold_whole_files(&self) -> Result<bool, SnapshotError> {
+        Ok(self.view.catalog.may_hold_whole_files()?)
     }
 
     /// The target of a symlink, as stored.

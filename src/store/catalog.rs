@@ -19,6 +19,9 @@ use super::media::{Media, ReadAt};
 use super::object::{self, Commit, Kind, Tag, Tree};
 use super::pack;
 
+pub mod run;
+mod whole;
+
 /// Packs kept open at a time.
 const OPEN_PACKS: NonZeroUsize = NonZeroUsize::new(32).expect("32 is not zero");
 

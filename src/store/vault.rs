@@ -98,6 +98,16 @@ impl Vault {
         &*self.media
     }
 
+    /// Limits the memory for blocks of indexes to at most what is usual, and to `bytes`.
+    pub fn limit_block_cache(&self, bytes: usize) {
+        self.cache.limit(bytes.min(BLOCK_CACHE));
+    }
+
+    /// Most bytes of blocks of indexes that are held.
+    pub fn block_cache_limit(&self) -> usize {
+        self.cache.most()
+    }
+
     pub(super) fn block_cache(&self) -> &Arc<BlockCache> {
         &self.cache
     }

@@ -35,6 +35,17 @@ impl BlockCache {
         Self { blocks: Mutex::new(LruCache::new(blocks)), serials: AtomicU64::new(0) }
     }
 
+    /// Changes the limit to `bytes` (at least one block).
+    pub fn limit(&self, bytes: usize) {
+        let blocks = NonZeroUsize::new(bytes / BLOCK).unwrap_or(NonZeroUsize::MIN);
+        self.blocks.lock().unwrap_or_else(PoisonError::into_inner).resize(blocks);
+    }
+
+    /// Most bytes that are held.
+    pub fn most(&self) -> usize {
+        self.blocks.lock().unwrap_or_else(PoisonError::into_inner).cap().get() * BLOCK
+    }
+
     fn get(&self, key: (u64, u32)) -> Option<Arc<[u8]>> {
         self.blocks.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned()
     }
@@ -148,6 +159,18 @@ impl Index {
     /// The row at an ordinal; an ordinal beyond the table or a row without meaning is damage.
     pub fn row<R: Row>(&self, ordinal: u32) -> Result<R, StoreError> {
         Cursor::new(self).row(ordinal)
+    }
+
+    /// Up to `count` rows from an ordinal on, read together.
+    pub fn rows_at<R: Row>(&self, ordinal: u32, count: u32) -> Result<Vec<R>, StoreError> {
+        let count = count.min(self.count::<R>().saturating_sub(ordinal));
+        let mut bytes = vec![0; count as usize * R::LEN];
+        self.read(self.section(R::TABLE).0 + u64::from(ordinal) * R::LEN as u64, &mut bytes)?;
+        let no_meaning = |at: usize| {
+            self.damaged(format!("row {} of {:?} has no meaning", u64::from(ordinal) + at as u64, R::TABLE))
+        };
+        let rows = bytes.chunks_exact(R::LEN).enumerate();
+        rows.map(|(at, row)| R::decode(row).ok_or_else(|| no_meaning(at))).collect()
     }
 
     /// Every row of a table in order.

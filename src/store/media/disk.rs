@@ -252,6 +252,10 @@ impl ReadAt for DiskFile {
         self.len
     }
 
+    fn will_need(&self, offset: u64, len: u64) {
+        system::will_need(&self.file, offset, len);
+    }
+
     fn as_file(&self) -> Option<&File> {
         Some(&self.file)
     }

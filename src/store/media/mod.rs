@@ -84,6 +84,9 @@ pub trait ReadAt: Debug + Send + Sync {
         self.len() == 0
     }
 
+    /// Says that these bytes are read soon, so that a slow medium can begin. Changes nothing that is read.
+    fn will_need(&self, _offset: u64, _len: u64) {}
+
     /// The operating system's file, where there is one: what a kernel can be handed to read by itself.
     fn as_file(&self) -> Option<&File> {
         None

@@ -39,6 +39,18 @@ pub(super) fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::
     file.read_exact_at(buffer, offset)
 }
 
+/// Starts reading into the page cache without waiting for it, where the system can be told to.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn will_need(file: &File, offset: u64, len: u64) {
+    let advice = rustix::fs::Advice::WillNeed;
+    if let Err(error) = rustix::fs::fadvise(file, offset, std::num::NonZeroU64::new(len), advice) {
+        tracing::trace!(%error, "the file system takes no advice");
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) fn will_need(_file: &File, _offset: u64, _len: u64) {}
+
 /// Mode 0444, where the file system has modes: a guard against accidents, so one without them is no failure.
 pub(super) fn make_read_only(file: &File) -> io::Result<()> {
     match file.set_permissions(Permissions::from_mode(0o444)) {

@@ -33,6 +33,9 @@ pub(super) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
+/// Nothing to do: the system reads ahead of a file by itself.
+pub(super) fn will_need(_file: &File, _offset: u64, _len: u64) {}
+
 pub(super) fn read_exact_at(file: &File, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
     while !buffer.is_empty() {
         match file.seek_read(buffer, offset) {
