@@ -9,6 +9,9 @@
 
 #[cfg(target_os = "linux")]
 mod fuse;
+#[cfg(target_os = "linux")]
+#[doc(hidden)]
+pub mod lending;
 pub mod loopback;
 pub mod mount;
 pub mod port;
@@ -17,7 +20,7 @@ pub mod table;
 #[cfg(not(target_os = "linux"))]
 mod unsupported;
 
-pub use mount::{MountError, MountOptions, Mounted, Unmounter, mount};
+pub use mount::{MountError, MountOptions, Mounted, Opens, Unmounter, mount};
 pub use port::{
     Attributes, DirEntry, FileHandle, NodeId, NodeKind, PortError, ReadOnlyTree, Visit, VolumeInfo,
 };

@@ -19,6 +19,18 @@ use crate::unsupported as adapter;
 /// How long dropping a [`Mounted`] waits for its server threads, which go on while files are still open.
 const DROP_PATIENCE: Duration = Duration::from_secs(1);
 
+/// Whether the kernel asks for every opening of a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Opens {
+    /// Only when a file may be passed through; else the kernel is told once not to ask.
+    #[default]
+    WhereNeeded,
+    /// Always.
+    Answered,
+    /// Never: opening costs nothing, and nothing is passed through.
+    Spared,
+}
+
 /// How a tree is mounted.
 #[derive(Clone, Debug)]
 pub struct MountOptions {
@@ -34,6 +46,12 @@ pub struct MountOptions {
     /// Let the kernel read by itself what a [`backing`](ReadOnlyTree::backing) file is, where it may: at native speed,
     /// with nothing checked on the way.
     pub passthrough: bool,
+    /// A program that registers backing files for whoever lacks the right to (`hubvault-passthrough`, installed with
+    /// `CAP_SYS_ADMIN`). Asked only when this process is refused; without it, or when it refuses too, every byte goes
+    /// through this process.
+    pub passthrough_helper: Option<PathBuf>,
+    /// Whether the kernel asks for every opening of a file.
+    pub opens: Opens,
     /// Number of threads that answer the kernel; 0 counts as 1. More than there are cores never helps.
     pub threads: usize,
 }
@@ -48,6 +66,8 @@ impl MountOptions {
             allow_non_empty: false,
             attribute_ttl: None,
             passthrough: true,
+            passthrough_helper: None,
+            opens: Opens::default(),
             threads: std::thread::available_parallelism().map_or(1, |cores| cores.get().min(2)),
         }
     }

@@ -223,6 +223,12 @@ pub trait ReadOnlyTree: Send + Sync + fmt::Debug + 'static {
         None
     }
 
+    /// Whether any file of the tree may have a [`backing`](Self::backing). Where none has, an adapter can spare its
+    /// kernel the opening of files.
+    fn has_backings(&self) -> bool {
+        false
+    }
+
     /// The target of a symbolic link, as stored.
     ///
     /// # Errors
@@ -240,6 +246,11 @@ pub trait ReadOnlyTree: Send + Sync + fmt::Debug + 'static {
     /// # Errors
     /// [`PortError::NotFound`], [`PortError::Io`].
     fn list_xattrs(&self, node: NodeId) -> Result<Vec<Vec<u8>>, PortError>;
+
+    /// Figures about the tree's own working, for whoever looks after mounts: names and numbers.
+    fn figures(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
 
     /// Size and limits of the whole tree.
     fn volume(&self) -> VolumeInfo;

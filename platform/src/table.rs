@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 mod linux;
 #[cfg(not(target_os = "linux"))]
 mod other;
+#[cfg(target_os = "linux")]
+mod report;
 
 #[cfg(target_os = "linux")]
 use linux as system;
@@ -122,6 +124,19 @@ pub enum UnmountError {
 /// If the system's mount table cannot be read.
 pub fn mounts() -> io::Result<Vec<MountEntry>> {
     system::mounts()
+}
+
+/// What the server of a mount says about itself, names and values: `mode` (`passthrough` or `streaming`), `pid`, and
+/// the tree's own figures. `None` when it does not answer, or not to this user.
+#[cfg(target_os = "linux")]
+pub fn report(mountpoint: &Path) -> Option<Vec<(String, String)>> {
+    report::ask(mountpoint)
+}
+
+/// What the server of a mount says about itself: there is none here.
+#[cfg(not(target_os = "linux"))]
+pub fn report(_mountpoint: &Path) -> Option<Vec<(String, String)>> {
+    None
 }
 
 /// Ends the topmost hubvault mount at `mountpoint`; works also if its server is dead. Other file systems are

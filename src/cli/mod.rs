@@ -12,6 +12,7 @@ mod diffstat;
 mod failure;
 mod graph;
 mod identity;
+mod memory;
 mod output;
 mod pager;
 mod parse;

@@ -42,6 +42,7 @@ pub struct SnapshotTree {
     folders: Mutex<LruCache<ObjectId, Arc<Tree>>>,
     files: Mutex<HashMap<u64, Arc<FileReader>>>,
     next_handle: AtomicU64,
+    served: AtomicU64,
     volume: OnceLock<VolumeInfo>,
 }
 
@@ -66,6 +67,7 @@ impl SnapshotTree {
             folders: Mutex::new(LruCache::new(FOLDERS)),
             files: Mutex::new(HashMap::new()),
             next_handle: AtomicU64::new(1),
+            served: AtomicU64::new(0),
             volume: OnceLock::new(),
         }
     }
@@ -213,7 +215,9 @@ impl ReadOnlyTree for SnapshotTree {
     }
 
     fn read(&self, handle: FileHandle, offset: u64, buffer: &mut [u8]) -> Result<usize, PortError> {
-        self.file(handle)?.read_at(offset, buffer).map_err(|e| port_error(&e))
+        let n = self.file(handle)?.read_at(offset, buffer).map_err(|e| port_error(&e))?;
+        self.served.fetch_add(n as u64, Relaxed);
+        Ok(n)
     }
 
     fn close(&self, handle: FileHandle) {
@@ -223,6 +227,11 @@ impl ReadOnlyTree for SnapshotTree {
     fn backing(&self, handle: FileHandle) -> Option<Arc<File>> {
         let whole = self.file(handle).ok()?.whole_file().ok()??;
         whole.as_file()?.try_clone().ok().map(Arc::new)
+    }
+
+    fn has_backings(&self) -> bool {
+        // Damage is found by whoever reads what is damaged.
+        self.snapshot.may_hold_whole_files().unwrap_or(true)
     }
 
     fn read_link(&self, node: NodeId) -> Result<Vec<u8>, PortError> {
@@ -244,6 +253,14 @@ impl ReadOnlyTree for SnapshotTree {
     fn list_xattrs(&self, node: NodeId) -> Result<Vec<Vec<u8>>, PortError> {
         let tags = self.tags(&self.node(node)?).map_err(|e| port_error(&e))?;
         Ok(tags.into_iter().map(|(tag, _)| tag.to_vec()).collect())
+    }
+
+    fn figures(&self) -> Vec<(&'static str, u64)> {
+        vec![
+            ("bytes_streamed", self.served.load(Relaxed)),
+            ("cache_bytes", self.snapshot.cached_bytes() as u64),
+            ("open_files", lock(&self.files).len() as u64),
+        ]
     }
 
     fn volume(&self) -> VolumeInfo {

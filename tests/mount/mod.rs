@@ -10,14 +10,20 @@ use std::fs;
 use crate::cli::Desk;
 
 #[cfg(target_os = "linux")]
+mod budget;
+#[cfg(target_os = "linux")]
 mod damage;
 #[cfg(target_os = "linux")]
 mod errors;
+#[cfg(target_os = "linux")]
+mod helper;
 #[cfg(target_os = "linux")]
 mod kernel;
 #[cfg(target_os = "linux")]
 mod life;
 mod loopback;
+#[cfg(target_os = "linux")]
+mod posix;
 #[cfg(target_os = "linux")]
 mod users;
 

@@ -9,7 +9,7 @@ use super::{desk, sample};
 use crate::cli::{Desk, HV, Run, entries};
 
 /// A folder of which everything belongs to nobody, with the program in it. `None` where that cannot be made.
-fn nobody() -> Option<Desk> {
+pub(super) fn nobody() -> Option<Desk> {
     if !can_mount() {
         return None;
     }
@@ -30,7 +30,7 @@ fn nobody() -> Option<Desk> {
     Some(desk)
 }
 
-fn as_nobody(desk: &Desk, words: &[&str]) -> Run {
+pub(super) fn as_nobody(desk: &Desk, words: &[&str]) -> Run {
     let mut command = desk.command("setpriv");
     command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).args(words);
     command.env("HOME", desk.folder.path()).env("XDG_STATE_HOME", desk.path("state"));

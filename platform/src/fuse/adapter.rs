@@ -10,15 +10,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fuser::{
-    AccessFlags, BackingId, Errno, Generation, INodeNo, OpenAccMode, OpenFlags, ReplyData, ReplyDirectory,
+    AccessFlags, Errno, Generation, INodeNo, OpenAccMode, OpenFlags, ReplyData, ReplyDirectory,
     ReplyDirectoryPlus, ReplyEntry, ReplyXattr,
 };
 use rustix::fs::OFlags;
 
-use super::backings::Backings;
+use super::backings::{Backing, Backings, Registrar};
 use super::open_files::OpenFiles;
 use super::translate::{self, Owner};
-use crate::mount::MountOptions;
+use super::unopened::Unopened;
+use crate::mount::{MountOptions, Opens};
 use crate::port::{Attributes, DirEntry, FileHandle, NodeId, NodeKind, PortError, ReadOnlyTree, Visit};
 
 /// `.` and `..` come before the tree's entries, whose offsets are moved up by as many.
@@ -32,6 +33,9 @@ thread_local! {
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
+/// The attribute of the root that answers with the mount's [report](Adapter::report). Not listed: nobody copies it.
+pub(crate) const REPORT: &str = "user.hubvault.mount";
+
 /// A tree as fuser wants to see it.
 #[derive(Debug)]
 pub(super) struct Adapter {
@@ -39,9 +43,14 @@ pub(super) struct Adapter {
     pub(super) owner: Owner,
     pub(super) lifetime: Duration,
     pub(super) open_files: OpenFiles,
-    pub(super) backings: Backings<BackingId>,
+    pub(super) backings: Backings<Backing>,
+    pub(super) registrar: Arc<Registrar>,
     /// Whether the kernel can be told once that directories need no opening.
     pub(super) no_opendir: bool,
+    opens: Opens,
+    /// Whether the kernel is told once that files need no opening either.
+    pub(super) no_open: bool,
+    pub(super) unopened: Unopened,
 }
 
 impl Adapter {
@@ -50,7 +59,32 @@ impl Adapter {
             Owner { user: rustix::process::getuid().as_raw(), group: rustix::process::getgid().as_raw() };
         let lifetime = translate::lifetime(options.attribute_ttl);
         let (open_files, backings) = (OpenFiles::default(), Backings::new(options.passthrough));
-        Self { tree, owner, lifetime, open_files, backings, no_opendir: false }
+        let registrar = Arc::new(Registrar::new(options.passthrough_helper.clone()));
+        Self {
+            tree,
+            owner,
+            lifetime,
+            open_files,
+            backings,
+            registrar,
+            no_opendir: false,
+            opens: options.opens,
+            no_open: false,
+            unopened: Unopened::default(),
+        }
+    }
+
+    /// Decides, once the kernel has said what it can do, whether it has to ask for every opening.
+    pub(super) fn decide_opens(&mut self) {
+        if self.opens == Opens::Spared || !self.registrar.has_a_chance() {
+            self.backings.refuse();
+        }
+        self.no_open = match self.opens {
+            Opens::Answered => false,
+            Opens::Spared => true,
+            Opens::WhereNeeded => self.backings.is_refused() || !self.tree.has_backings(),
+        };
+        tracing::debug!(passthrough = !self.backings.is_refused(), opens = !self.no_open, "decided");
     }
 
     /// Asks the tree. A panic in there costs one answer, not the mount.
@@ -62,6 +96,21 @@ impl Adapter {
             tracing::error!("the served tree panicked");
             Err(PortError::Io("panic".into()))
         })
+    }
+
+    /// What [`table::report`](crate::table::report) reads: lines of a name and a value.
+    pub(super) fn report(&self) -> String {
+        let mode = if self.backings.is_refused() { "streaming" } else { "passthrough" };
+        let own = [
+            ("mode", mode.to_owned()),
+            ("pid", std::process::id().to_string()),
+            ("opens", u8::from(!self.no_open).to_string()),
+            ("files_passed_through", self.backings.passed().to_string()),
+        ];
+        let trees = self.tree.figures().into_iter().map(|(name, value)| (name, value.to_string()));
+        let lines: Vec<String> =
+            own.into_iter().chain(trees).map(|(name, value)| format!("{name} {value}\n")).collect();
+        lines.concat()
     }
 
     /// `.` and `..` with their offsets, as far as they are behind `offset`.
@@ -152,12 +201,28 @@ impl Adapter {
         reply.entry(&self.lifetime, &nothing, GENERATION);
     }
 
-    pub(super) fn read_into(&self, reply: ReplyData, handle: FileHandle, offset: u64, size: usize) {
+    /// Reads an open file, or a node where nothing is opened.
+    pub(super) fn read_into(
+        &self,
+        reply: ReplyData,
+        node: NodeId,
+        handle: FileHandle,
+        offset: u64,
+        size: usize,
+    ) {
         BUFFER.with_borrow_mut(|buffer| {
             if buffer.len() < size {
                 buffer.resize(size, 0);
             }
-            match self.ask(|tree| tree.read(handle, offset, &mut buffer[..size])) {
+            let buffer = &mut buffer[..size];
+            let read = self.ask(|tree| {
+                if self.no_open {
+                    self.unopened.read(tree, node, offset, buffer)
+                } else {
+                    tree.read(handle, offset, buffer)
+                }
+            });
+            match read {
                 Ok(length) => reply.data(&buffer[..length.min(size)]),
                 Err(error) => reply.error(refusal("read", &error)),
             }

@@ -1,22 +1,129 @@
 //! Which open files the kernel reads by itself, from the file on disk that backs them (FUSE passthrough).
 //!
 //! The kernel demands one way of reading for a node as long as it is open anywhere, and keeps a backing file for as
-//! long as its number is not given back. Only who has `CAP_SYS_ADMIN` may register one; the first refusal is
-//! remembered, so that nobody else's open costs a call in vain. It must not know what the files are.
+//! long as its number is not given back. Only who has `CAP_SYS_ADMIN` may register one, or have the helper do it; when
+//! both are refused that is remembered, so that nobody else's open costs a call in vain. It must not know what the
+//! files are.
 
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use fuser::{BackingId, ReplyOpen};
+use rustix::thread::CapabilitySet;
+
+use crate::lending::Lender;
 use crate::port::NodeId;
+
+/// A file registered with the kernel; dropping it gives it back.
+#[derive(Debug)]
+pub(super) enum Backing {
+    /// By this process.
+    Own(BackingId),
+    /// By the helper. Taken only when dropped.
+    Lent(Option<BackingId>, Arc<Lender>),
+}
+
+impl Backing {
+    pub(super) fn id(&self) -> Option<&BackingId> {
+        match self {
+            Self::Own(id) => Some(id),
+            Self::Lent(id, _) => id.as_ref(),
+        }
+    }
+}
+
+impl Drop for Backing {
+    fn drop(&mut self) {
+        if let Self::Lent(id, lender) = self
+            && let Some(id) = id.take()
+            && let Err(error) = lender.give_back(id.into_raw())
+        {
+            tracing::debug!(%error, "a backing file stays registered until the mount ends");
+        }
+    }
+}
+
+/// Registers files: with this process's own right, else with the helper's. Which of them works is found once.
+#[derive(Debug, Default)]
+pub(super) struct Registrar {
+    /// The helper's program.
+    program: Option<PathBuf>,
+    /// The FUSE connection, for as long as the mount is served.
+    connection: Mutex<Option<OwnedFd>>,
+    lender: OnceLock<Option<Arc<Lender>>>,
+}
+
+impl Registrar {
+    pub(super) fn new(program: Option<PathBuf>) -> Self {
+        Self { program, ..Self::default() }
+    }
+
+    /// Whether trying is worth it: this process has the right, or there is a helper.
+    pub(super) fn has_a_chance(&self) -> bool {
+        let own = rustix::thread::capabilities(None);
+        let own = own.is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_ADMIN));
+        own || self.program.as_ref().is_some_and(|program| program.is_file())
+    }
+
+    /// Is told of the connection.
+    pub(super) fn connect(&self, connection: OwnedFd) {
+        *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
+    }
+
+    pub(super) fn register(&self, reply: &ReplyOpen, file: &File) -> io::Result<Backing> {
+        let Some(lender) = self.lender.get() else {
+            let refused = match reply.open_backing(file) {
+                Ok(id) => return Ok(Backing::Own(id)),
+                Err(error) => error,
+            };
+            if refused.kind() != io::ErrorKind::PermissionDenied {
+                return Err(refused);
+            }
+            let lender = self.lender.get_or_init(|| self.start_helper());
+            return lender.as_ref().map_or(Err(refused), |lender| Self::lend(lender, reply, file));
+        };
+        let lender = lender.as_ref().ok_or(io::ErrorKind::PermissionDenied)?;
+        Self::lend(lender, reply, file)
+    }
+
+    fn lend(lender: &Arc<Lender>, reply: &ReplyOpen, file: &File) -> io::Result<Backing> {
+        let number = lender.register(file)?;
+        #[expect(
+            unsafe_code,
+            reason = "fuser has no other way to take a number that another process registered"
+        )]
+        // SAFETY: the number was registered just now on this very connection, nobody else knows it, and it is given
+        // back only when this value is dropped.
+        let id = unsafe { reply.wrap_backing(number) };
+        Ok(Backing::Lent(Some(id), Arc::clone(lender)))
+    }
+
+    fn start_helper(&self) -> Option<Arc<Lender>> {
+        use std::os::fd::AsFd;
+        let program = self.program.as_ref()?;
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = connection.as_ref()?;
+        match Lender::start(program, connection.as_fd()) {
+            Ok(lender) => Some(Arc::new(lender)),
+            Err(error) => {
+                tracing::debug!(%error, program = %program.display(), "the passthrough helper is of no help");
+                None
+            }
+        }
+    }
+}
 
 /// Nodes that are open, and how each is read. `B` is a registered backing file; dropping it gives it back.
 #[derive(Debug)]
 pub(super) struct Backings<B> {
     open: Mutex<HashMap<NodeId, OpenNode<B>>>,
     refused: AtomicBool,
+    passed: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -28,12 +135,22 @@ struct OpenNode<B> {
 impl<B> Backings<B> {
     /// Without passthrough unless `wanted`.
     pub(super) fn new(wanted: bool) -> Self {
-        Self { open: Mutex::default(), refused: AtomicBool::new(!wanted) }
+        Self { open: Mutex::default(), refused: AtomicBool::new(!wanted), passed: AtomicU64::new(0) }
     }
 
     /// From now on, nothing is passed through that is not already.
     pub(super) fn refuse(&self) {
         self.refused.store(true, Relaxed);
+    }
+
+    /// Whether files are no longer passed through.
+    pub(super) fn is_refused(&self) -> bool {
+        self.refused.load(Relaxed)
+    }
+
+    /// How many opens were passed through.
+    pub(super) fn passed(&self) -> u64 {
+        self.passed.load(Relaxed)
     }
 
     /// Counts an open of `node`. Answers what the kernel reads by itself, or `None` when it is to ask for every byte.
@@ -57,6 +174,7 @@ impl<B> Backings<B> {
             OpenNode { backing, opens: 0 }
         });
         known.opens += 1;
+        self.passed.fetch_add(u64::from(known.backing.is_some()), Relaxed);
         known.backing.clone()
     }
 

@@ -4,6 +4,7 @@
 //! more of the tree than `adapter` offers.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -17,7 +18,7 @@ use fuser::{
     ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 
-use super::adapter::{Adapter, is_systems_own, node, refusal, reply_xattr, wants_to_write};
+use super::adapter::{Adapter, REPORT, is_systems_own, node, refusal, reply_xattr, wants_to_write};
 use super::translate;
 use crate::port::{FileHandle, PortError};
 
@@ -30,6 +31,10 @@ const WANTED: [InitFlags; 5] = [
     InitFlags::FUSE_EXPLICIT_INVAL_DATA,
     InitFlags::FUSE_ASYNC_DIO,
 ];
+
+/// Longest name any file system of disks knows. The kernel lets longer ones through to us, and programs expect to be
+/// told why there can be no such file.
+const NAME_MAX: usize = 255;
 
 /// How many file systems may lie on top of each other below a passed-through file. With 1 (a plain disk) another
 /// one, such as an overlay that makes the mount writable, may still lie on top of ours; the kernel's limit is 2.
@@ -48,6 +53,7 @@ impl Filesystem for Adapter {
             self.backings.refuse();
         }
         self.no_opendir = config.add_capabilities(InitFlags::FUSE_NO_OPENDIR_SUPPORT).is_ok();
+        self.decide_opens();
         Ok(())
     }
 
@@ -56,11 +62,13 @@ impl Filesystem for Adapter {
             self.tree.close(handle);
         }
         self.backings.clear();
+        self.unopened.close_all(self.tree.as_ref());
     }
 
     fn lookup(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         match self.ask(|tree| tree.lookup(node(parent), name.as_bytes())) {
             Ok(attributes) => self.found(reply, &attributes),
+            Err(PortError::NotFound) if name.len() > NAME_MAX => reply.error(Errno::ENAMETOOLONG),
             Err(PortError::NotFound) => self.missing(reply),
             Err(error) => reply.error(refusal("lookup", &error)),
         }
@@ -68,6 +76,7 @@ impl Filesystem for Adapter {
 
     fn forget(&self, _req: &Request, ino: INodeNo, nlookup: u64) {
         let forgotten = self.ask(|tree| {
+            self.unopened.forget(tree, node(ino));
             tree.forget(node(ino), nlookup);
             Ok(())
         });
@@ -94,15 +103,19 @@ impl Filesystem for Adapter {
         if wants_to_write(flags) {
             return reply.error(Errno::EROFS);
         }
+        if self.no_open {
+            return reply.error(Errno::ENOSYS);
+        }
         match self.ask(|tree| tree.open(node(ino))) {
             Ok(handle) => {
                 self.open_files.add(handle);
                 let file = || self.ask(|tree| Ok(tree.backing(handle))).ok().flatten();
                 let number = FuseHandle(handle.0);
-                let backing = self.backings.open(node(ino), file, |file| reply.open_backing(file));
-                if let Some(backing) = backing {
+                let register = |file: &File| self.registrar.register(&reply, file);
+                let backing = self.backings.open(node(ino), file, register);
+                if let Some(id) = backing.as_ref().and_then(|backing| backing.id()) {
                     // What the kernel reads by itself it also caches by itself: asking it to is an error.
-                    return reply.opened_passthrough(number, FopenFlags::FOPEN_NOFLUSH, &backing);
+                    return reply.opened_passthrough(number, FopenFlags::FOPEN_NOFLUSH, id);
                 }
                 reply.opened(number, FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_NOFLUSH);
             }
@@ -113,7 +126,7 @@ impl Filesystem for Adapter {
     fn read(
         &self,
         _req: &Request,
-        _ino: INodeNo,
+        ino: INodeNo,
         fh: FuseHandle,
         offset: u64,
         size: u32,
@@ -122,7 +135,7 @@ impl Filesystem for Adapter {
         reply: ReplyData,
     ) {
         match usize::try_from(size) {
-            Ok(size) => self.read_into(reply, FileHandle(fh.0), offset, size),
+            Ok(size) => self.read_into(reply, node(ino), FileHandle(fh.0), offset, size),
             Err(_) => reply.error(Errno::EINVAL),
         }
     }
@@ -196,6 +209,9 @@ impl Filesystem for Adapter {
     fn getxattr(&self, _req: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
         if is_systems_own(name) {
             return reply.error(Errno::NO_XATTR);
+        }
+        if ino == INodeNo::ROOT && name == REPORT {
+            return reply_xattr(reply, size, self.report().as_bytes());
         }
         match self.ask(|tree| tree.xattr(node(ino), name.as_bytes())) {
             Ok(Some(value)) => reply_xattr(reply, size, &value),

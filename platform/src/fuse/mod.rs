@@ -9,6 +9,7 @@ mod filesystem;
 mod open_files;
 mod preflight;
 mod translate;
+mod unopened;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -26,6 +27,8 @@ use crate::port::ReadOnlyTree;
 use crate::table::{self, Device};
 
 use adapter::Adapter;
+pub(crate) use adapter::REPORT;
+use backings::Registrar;
 
 /// Read-ahead in KiB asked for where we may: the kernel's own 128 costs half the throughput of a sequential
 /// read, and more than this gains nothing (measured).
@@ -95,20 +98,26 @@ pub(crate) fn serve(
 ) -> Result<Serving, MountError> {
     let mountpoint = preflight::check(mountpoint, options)?;
     let adapter = Adapter::new(tree, options);
+    let registrar = Arc::clone(&adapter.registrar);
     let session = Session::new(adapter, &mountpoint, &config(options))
         .map_err(|error| preflight::explain(&error, &mountpoint))?;
     let device = device_at(&mountpoint);
     if let Some(device) = device {
         raise_read_ahead(device);
     }
-    let (liveness, thread) = start(session).map_err(|error| preflight::explain(&error, &mountpoint))?;
+    let started = start(session, &registrar);
+    let (liveness, thread) = started.map_err(|error| preflight::explain(&error, &mountpoint))?;
     Ok(Serving { mountpoint, device, liveness, thread })
 }
 
 /// Starts the threads. The connection lives as long as they do, so that a mount they desert is not left hanging.
-fn start(session: Session<Adapter>) -> io::Result<(Liveness, JoinHandle<io::Result<()>>)> {
+fn start(
+    session: Session<Adapter>,
+    registrar: &Registrar,
+) -> io::Result<(Liveness, JoinHandle<io::Result<()>>)> {
     let connection = Arc::new(session.as_fd().try_clone_to_owned()?);
     let liveness = Liveness(Arc::downgrade(&connection));
+    registrar.connect(session.as_fd().try_clone_to_owned()?);
     let thread = thread::Builder::new().name("fuse-session".into()).spawn(move || {
         let ended = session.run();
         drop(connection);

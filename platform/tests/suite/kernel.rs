@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use hubvault_platform::{
-    MountError, MountOptions, Mounted, NodeKind, UnmountError, UnmountMode, mount, table,
+    MountError, MountOptions, Mounted, NodeKind, Opens, UnmountError, UnmountMode, mount, table,
 };
 use rustix::io::Errno;
 use tempfile::TempDir;
@@ -132,8 +132,12 @@ impl View for Mount {
 #[test]
 fn the_suite_through_the_kernel() {
     if can_mount() {
-        for threads in [1, 3] {
-            let scene = Scene::with(Fault::None, |options| options.threads = threads);
+        for (threads, opens) in
+            [(1, Opens::Answered), (3, Opens::Answered), (1, Opens::Spared), (3, Opens::Spared)]
+        {
+            let scene = Scene::with(Fault::None, |options| {
+                (options.threads, options.opens) = (threads, opens);
+            });
             behaviour::check(&Mount(scene.folder.path().to_path_buf()));
             behaviour::check(&Mount(scene.folder.path().to_path_buf())); // now from the kernel's caches
             let tree = Arc::clone(&scene.tree);
@@ -345,6 +349,32 @@ fn mount_reads_backed_files_by_itself_where_it_may() {
 }
 
 #[test]
+fn opens_are_spared_where_nothing_can_be_passed_through() {
+    if !can_mount() {
+        return;
+    }
+    let reported = |scene: &Scene, name: &str| {
+        let report = table::report(scene.folder.path()).unwrap();
+        report.into_iter().find(|(found, _)| found == name).unwrap().1
+    };
+    for (fault, opens, answered) in [
+        (Fault::None, Opens::WhereNeeded, false),
+        (Fault::None, Opens::Answered, true),
+        (Fault::BackedAndReadFails, Opens::WhereNeeded, may_pass_through()),
+        (Fault::BackedAndReadFails, Opens::Spared, false),
+    ] {
+        let scene = Scene::with(fault, |options| options.opens = opens);
+        let file = File::open(scene.path("hello.txt")).unwrap();
+        assert_eq!(scene.tree.open_files(), usize::from(answered), "{fault:?} {opens:?}");
+        assert_eq!(reported(&scene, "opens"), u8::from(answered).to_string());
+        let passed = may_pass_through() && opens == Opens::WhereNeeded && fault == Fault::BackedAndReadFails;
+        assert_eq!(fs::read(scene.path("big.bin")).is_ok(), passed || fault == Fault::None);
+        assert_eq!(reported(&scene, "files_passed_through"), u8::from(passed).to_string());
+        drop(file);
+    }
+}
+
+#[test]
 fn many_readers_at_once() {
     if !can_mount() {
         return;
@@ -490,7 +520,7 @@ fn files_open_when_the_connection_is_cut_are_closed_in_the_tree() {
     if !can_mount() || !rustix::process::geteuid().is_root() {
         return;
     }
-    let scene = Scene::new(Fault::None);
+    let scene = Scene::with(Fault::None, |options| options.opens = Opens::Answered);
     let file = File::open(scene.path("hello.txt")).unwrap();
     assert_eq!(scene.tree.open_files(), 1);
     let cut = rustix::mount::UnmountFlags::FORCE | rustix::mount::UnmountFlags::DETACH;

@@ -273,6 +273,10 @@ impl ReadOnlyTree for MemoryTree {
         Some(Arc::new(file))
     }
 
+    fn has_backings(&self) -> bool {
+        self.fault == Fault::BackedAndReadFails
+    }
+
     fn read_link(&self, node: NodeId) -> Result<Vec<u8>, PortError> {
         match &self.node(node)?.1.content {
             Content::Link(target) => Ok(target.clone()),

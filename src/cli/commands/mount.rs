@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use clap::Args;
 use hubvault_platform::process::{self, TerminationGuard};
-use hubvault_platform::{MountOptions, Mounted, mount};
+use hubvault_platform::{MountOptions, Mounted, Opens, mount};
 use serde_json::{Value, json};
 
 use super::{say, warn};
 use crate::Repository;
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
-use crate::cli::{identity, output, parse};
+use crate::cli::{identity, memory, output, parse};
 use crate::mount::SnapshotTree;
 use crate::ops::HeldLease;
 
@@ -43,9 +43,15 @@ pub(in crate::cli) struct MountArgs {
     /// Check every byte against its hash: the kernel reads no file by itself, which costs speed
     #[arg(long)]
     no_passthrough: bool,
-    /// Memory for decoded chunks
-    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = crate::cli::parse::size)]
-    cache_size: u64,
+    /// Program that lets the kernel read files by itself for ordinary users [default: hubvault-passthrough beside hv]
+    #[arg(long, value_name = "PROGRAM")]
+    passthrough_helper: Option<PathBuf>,
+    /// Whether the kernel asks for every opening of a file; `auto`: where files may be passed through
+    #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = ["auto", "always", "never"])]
+    opens: String,
+    /// Memory for what is kept to be read again [default: a sixteenth of the machine's, 512MiB at most]
+    #[arg(long, value_name = "SIZE", value_parser = crate::cli::parse::size)]
+    cache_size: Option<u64>,
     /// Serve, having been started in the background by another `hv mount`
     #[arg(long, hide = true)]
     serve: bool,
@@ -90,7 +96,8 @@ struct Serving {
 
 /// Mounts.
 fn start(cli: &Cli, args: &MountArgs, mountpoint: &Path, revision: Option<&str>) -> Result<Serving, Failure> {
-    let cache = usize::try_from(args.cache_size).unwrap_or(usize::MAX);
+    let cache = args.cache_size.unwrap_or_else(memory::default_cache);
+    let cache = usize::try_from(cache).unwrap_or(usize::MAX);
     let repository = Repository::open(&args.vault).map_err(|error| Failure::from(error).at(&args.vault))?;
     let repository = repository.with_cache(cache);
     warn(cli, &repository)?;
@@ -105,6 +112,12 @@ fn start(cli: &Cli, args: &MountArgs, mountpoint: &Path, revision: Option<&str>)
     let mut options = MountOptions::new(format!("{vault}@{shown}"));
     options.allow_other = args.allow_other;
     options.passthrough = !args.no_passthrough;
+    options.passthrough_helper = args.passthrough_helper.clone().or_else(helper_beside);
+    options.opens = match args.opens.as_str() {
+        "always" => Opens::Answered,
+        "never" => Opens::Spared,
+        _ => Opens::WhereNeeded,
+    };
     let commit = snapshot.id();
     let mounted = mount(Arc::new(SnapshotTree::new(snapshot)), mountpoint, &options)?;
     let about = json!({
@@ -112,6 +125,12 @@ fn start(cli: &Cli, args: &MountArgs, mountpoint: &Path, revision: Option<&str>)
         "pid": std::process::id(),
     });
     Ok(Serving { _guard: unmount_on_termination(&mounted)?, mounted, about, _lease: lease })
+}
+
+/// The helper as it is installed: in the folder of this program.
+fn helper_beside() -> Option<PathBuf> {
+    let program = std::env::current_exe().ok()?.with_file_name("hubvault-passthrough");
+    program.is_file().then_some(program)
 }
 
 /// From now on, being told to end ends the mount and with it the process. To be in place before anyone hears
@@ -128,7 +147,13 @@ fn unmount_on_termination(mounted: &Mounted) -> Result<TerminationGuard, Failure
 /// Starts this program again, in the background, and waits for its one line: serving, or why not.
 fn launch(args: &MountArgs, mountpoint: &Path, revision: Option<&str>) -> Result<Value, Failure> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.arg("mount").arg("--serve").arg("--cache-size").arg(args.cache_size.to_string());
+    command.arg("mount").arg("--serve").arg("--opens").arg(&args.opens);
+    if let Some(size) = args.cache_size {
+        command.arg("--cache-size").arg(size.to_string());
+    }
+    if let Some(program) = &args.passthrough_helper {
+        command.arg("--passthrough-helper").arg(absolute(program)?);
+    }
     if args.allow_other {
         command.arg("--allow-other");
     }

@@ -15,16 +15,49 @@ use crate::cli::output;
 #[derive(Debug, Args)]
 pub(in crate::cli) struct UmountArgs {
     /// The folder it was mounted on
-    mountpoint: PathBuf,
+    #[arg(required_unless_present = "all")]
+    mountpoint: Option<PathBuf>,
     /// Detach it even while files are open
     #[arg(short, long)]
     force: bool,
+    /// End every mount this user may end, busy ones only with --force
+    #[arg(short, long, conflicts_with = "mountpoint")]
+    all: bool,
 }
 
 pub(super) fn run(cli: &Cli, args: &UmountArgs) -> Result<(), Failure> {
     let mode = if args.force { UnmountMode::Detach } else { UnmountMode::WhenIdle };
-    table::unmount(&args.mountpoint, mode)?;
-    if cli.json { output::json(&json!({ "unmounted": args.mountpoint })) } else { Ok(()) }
+    if args.all {
+        return end_all(cli, mode);
+    }
+    let mountpoint = args.mountpoint.clone().unwrap_or_default();
+    table::unmount(&mountpoint, mode)?;
+    if cli.json { output::json(&json!({ "unmounted": mountpoint })) } else { Ok(()) }
+}
+
+/// Ends all of them, newest first; one that cannot be ended does not keep the others.
+fn end_all(cli: &Cli, mode: UnmountMode) -> Result<(), Failure> {
+    let (mut ended, mut failed) = (Vec::new(), None);
+    for mount in table::mounts()?.into_iter().rev() {
+        match table::unmount(&mount.mountpoint, mode) {
+            Ok(()) => ended.push(mount.mountpoint),
+            Err(error) => {
+                tracing::error!(%error, "still mounted");
+                failed = Some(error);
+            }
+        }
+    }
+    if cli.json {
+        output::json(&json!({ "unmounted": ended }))?;
+    }
+    failed.map_or(Ok(()), |error| Err(error.into()))
+}
+
+/// What a mount's server says about itself, as JSON: numbers as numbers.
+fn report(mount: &table::MountEntry) -> serde_json::Map<String, Value> {
+    let lines = table::report(&mount.mountpoint).unwrap_or_default();
+    let value = |text: String| text.parse::<u64>().map_or(Value::String(text), Value::from);
+    lines.into_iter().map(|(name, text)| (name, value(text))).collect()
 }
 
 pub(super) fn list(cli: &Cli) -> Result<(), Failure> {
@@ -33,13 +66,31 @@ pub(super) fn list(cli: &Cli) -> Result<(), Failure> {
         let describe = |mount: &table::MountEntry| -> Value {
             let source = mount.source.to_string_lossy();
             let (vault, revision) = vault_and_revision(&source);
-            json!({ "mountpoint": mount.mountpoint, "vault": vault, "revision": revision })
+            let mut about = report(mount);
+            about.insert("mountpoint".to_owned(), json!(mount.mountpoint));
+            about.insert("vault".to_owned(), json!(vault));
+            about.insert("revision".to_owned(), json!(revision));
+            Value::Object(about)
         };
         return output::json(&mounts.iter().map(describe).collect::<Vec<_>>());
     }
-    mounts.iter().try_for_each(|mount| {
-        say(&format!("{} on {}", mount.source.to_string_lossy(), mount.mountpoint.display()))
-    })
+    for mount in &mounts {
+        let place = format!("{} on {}", mount.source.to_string_lossy(), mount.mountpoint.display());
+        say(&place)?;
+        let about = report(mount);
+        let number = |name: &str| about.get(name).and_then(Value::as_u64).unwrap_or(0);
+        match about.get("mode").and_then(Value::as_str) {
+            Some(mode) => say(&format!(
+                "    {mode}, pid {}: {} files passed through, {} streamed, {} of cache in use",
+                number("pid"),
+                number("files_passed_through"),
+                output::bytes(number("bytes_streamed")),
+                output::bytes(number("cache_bytes"))
+            ))?,
+            None => say("    does not answer this user")?,
+        }
+    }
+    Ok(())
 }
 
 /// The two sides of the `@` in a mount's source. Both may have more of them; the vault is a folder.
