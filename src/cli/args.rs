@@ -53,6 +53,8 @@ pub(super) enum Command {
     Commit(commands::commit::CommitArgs),
     Log(commands::log::LogArgs),
     Diff(commands::diff::DiffArgs),
+    Show(commands::show::ShowArgs),
+    Ls(commands::ls::LsArgs),
     LsTree(commands::ls_tree::LsTreeArgs),
     Cat(commands::cat::CatArgs),
     Download(commands::download::DownloadArgs),

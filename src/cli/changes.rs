@@ -166,15 +166,14 @@ pub(super) fn show(
 }
 
 fn path_of(change: &FileChange) -> String {
-    change.new.as_ref().or(change.old.as_ref()).map(crate::ops::diff::Side::path).unwrap_or_default()
+    String::from_utf8_lossy(change.path()).into_owned()
 }
 
 fn name_status(change: &FileChange) -> String {
-    let letter = change.kind.letter();
-    let path = path_of(change);
+    let (status, path) = (change.kind.status(), path_of(change));
     match &change.old {
-        Some(old) if old.path() != path => format!("{letter}\t{}\t{}", quoted(&old.path()), quoted(&path)),
-        _ => format!("{letter}\t{}", quoted(&path)),
+        Some(old) if old.path() != path => format!("{status}\t{}\t{}", quoted(&old.path()), quoted(&path)),
+        _ => format!("{status}\t{}", quoted(&path)),
     }
 }
 

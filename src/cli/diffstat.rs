@@ -154,14 +154,14 @@ pub(super) fn summary(files: &[FileStat]) -> Option<String> {
         Count::Bytes(..) => (added, removed),
     });
     let several = |n: usize| if n == 1 { "" } else { "s" };
-    let mut line = format!(" {} file{} changed", files.len(), several(files.len()));
+    let mut parts = vec![format!(" {} file{} changed", files.len(), several(files.len()))];
     if added > 0 || removed == 0 {
-        line += &format!(", {added} insertion{}(+)", several(added));
+        parts.push(format!("{added} insertion{}(+)", several(added)));
     }
     if removed > 0 || added == 0 {
-        line += &format!(", {removed} deletion{}(-)", several(removed));
+        parts.push(format!("{removed} deletion{}(-)", several(removed)));
     }
-    Some(line)
+    Some(parts.join(", "))
 }
 
 #[cfg(test)]

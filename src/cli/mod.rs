@@ -7,8 +7,10 @@
 mod args;
 mod changes;
 mod commands;
+mod commits;
 mod diffstat;
 mod failure;
+mod graph;
 mod identity;
 mod output;
 mod pager;
@@ -16,6 +18,7 @@ mod parse;
 mod progress;
 mod reference;
 mod style;
+mod table;
 mod when;
 
 use std::process::ExitCode;

@@ -49,11 +49,6 @@ impl Screen {
         Self::with(cli, pager)
     }
 
-    /// Standard output.
-    pub(super) fn plain(cli: &Cli) -> Self {
-        Self::with(cli, None)
-    }
-
     fn with(cli: &Cli, pager: Option<Pager>) -> Self {
         let is_terminal = io::stdout().is_terminal();
         let style = Style::new(cli.color, is_terminal);

@@ -62,7 +62,7 @@ impl Style {
     }
 
     /// Text in its colour.
-    pub(super) fn paint<'a>(self, paint: Paint, text: &'a str) -> Cow<'a, str> {
+    pub(super) fn paint(self, paint: Paint, text: &str) -> Cow<'_, str> {
         if !self.colour || text.is_empty() {
             return Cow::Borrowed(text);
         }

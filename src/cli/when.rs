@@ -66,7 +66,7 @@ fn instants(text: &str, now: &ZonedDateTime) -> String {
 const FIRST_INSTANT: i64 = 100_000_000;
 
 /// A date, or a time before now, in seconds since 1970.
-fn instant(text: &str, now: &ZonedDateTime) -> Option<i64> {
+pub(super) fn instant(text: &str, now: &ZonedDateTime) -> Option<i64> {
     let words: Vec<&str> = text.split([' ', '.']).filter(|word| !word.is_empty()).collect();
     let before = |span: Span| now.checked_sub(span).ok().map(|then| then.timestamp().as_second());
     match *words.as_slice() {
@@ -147,7 +147,10 @@ mod tests {
             "hv branch start",
             "hv cat target",
             "hv commit parent",
-            "hv log revision",
+            "hv diff revisions",
+            "hv log revisions",
+            "hv ls revision",
+            "hv show objects",
             "hv ls-tree revision",
             "hv merge source",
             "hv merge-base one",

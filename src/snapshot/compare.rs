@@ -26,11 +26,13 @@ pub fn same_bytes(
     let mut done = 0;
     let (mut left, mut right) = (Vec::new(), Vec::new());
     while done < len {
-        let (x, y) = (a.place(a_start + done)?, b.place(b_start + done)?);
-        let alike = if x.pack == y.pack && x.position == y.position {
-            x.extent_left.min(y.extent_left)
-        } else if x.hash == y.hash && x.within == y.within {
-            x.chunk_left.min(y.chunk_left)
+        let (here, there) = (a.place(a_start + done)?, b.place(b_start + done)?);
+        let alike = if here.pack == there.pack && here.position == there.position {
+            here.extent_left.min(there.extent_left)
+        } else if here.hash == there.hash && here.within == there.within {
+            // A chunk may be in the file in part only.
+            let in_both = here.chunk_left.min(here.extent_left);
+            in_both.min(there.chunk_left.min(there.extent_left))
         } else {
             0
         };

@@ -19,6 +19,23 @@ fn it_writes_exactly_the_bytes() {
 }
 
 #[test]
+fn a_range_is_clamped_to_the_file() {
+    let desk = Desk::new();
+    desk.commit_file("f", "0123456789");
+    let range = |range: &str| desk.on(["cat", "--range", range, ":f"]).text();
+    assert_eq!(
+        (range("2:3"), range("8:5"), range("9:"), range("0:0")),
+        ("234".into(), "89".into(), "9".into(), String::new())
+    );
+    assert_eq!(
+        (range("10:1"), range("99:"), range("1:18446744073709551615")),
+        (String::new(), String::new(), "123456789".into())
+    );
+    desk.on(["cat", "--range", "-1:2", ":f"]).fails(2, &[]);
+    desk.on(["cat", "--range", "3", ":f"]).fails(2, &["START:LEN"]);
+}
+
+#[test]
 fn what_is_not_a_file_is_an_error_that_says_so() {
     let desk = Desk::new();
     desk.commit_file("d/f", "1");

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 mod cat;
 mod commit;
+mod diff;
 #[cfg(unix)]
 mod download;
 mod exits;
@@ -25,14 +26,18 @@ mod identity;
 mod init;
 mod local;
 mod log;
+mod ls;
 mod ls_tree;
 mod manual;
 mod merge;
 mod op;
+#[cfg(unix)]
+mod pager;
 mod reference;
 mod reflog;
 mod refs;
 mod revisions;
+mod show;
 #[cfg(unix)]
 mod special;
 mod status;

@@ -12,9 +12,11 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 mod attributes;
+mod diff;
 mod export;
 mod history;
 mod last_commit;
+mod log;
 mod merges;
 mod names;
 mod objects;

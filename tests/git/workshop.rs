@@ -44,6 +44,12 @@ impl Workshop {
         Self { repository, objects: BTreeMap::new(), transactions: 0 }
     }
 
+    /// In a folder, so that the program can be run on it.
+    pub(super) fn at(folder: &std::path::Path) -> Self {
+        let (repository, _) = Repository::init(folder, &InitOptions::default(), &actor(0)).unwrap();
+        Self { repository, objects: BTreeMap::new(), transactions: 0 }
+    }
+
     /// A nonce that was not used before.
     pub(super) fn actor(&mut self) -> Actor {
         self.transactions += 1;

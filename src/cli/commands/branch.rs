@@ -1,13 +1,18 @@
 //! `hv branch`
 
+use std::io::Write as _;
+
 use clap::Args;
 use serde_json::json;
+use unicode_width::UnicodeWidthStr as _;
 
 use super::reflog::short;
 use super::{hint, open, say};
 use crate::Repository;
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
+use crate::cli::pager::Screen;
+use crate::cli::style::Paint;
 use crate::cli::{identity, output};
 use crate::ops::Actor;
 use crate::ops::models::RefMove;
@@ -105,16 +110,21 @@ fn list(cli: &Cli, args: &BranchArgs, repository: &Repository) -> Result<(), Fai
     if cli.json {
         return output::json(&branches);
     }
-    let width = branches.iter().map(|branch| branch.name.len()).max().unwrap_or(0);
+    let width = branches.iter().map(|branch| branch.name.width()).max().unwrap_or(0);
+    let mut screen = Screen::paged(cli);
     for branch in branches {
-        let mark = if branch.name == default { '*' } else { ' ' };
+        let is_default = branch.name == default;
+        let gap = " ".repeat(if args.verbose { width - branch.name.width() } else { 0 });
+        let name = output::printable(&branch.name);
+        let name = if is_default { screen.style.paint(Paint::New, &name).into_owned() } else { name };
+        let mark = if is_default { '*' } else { ' ' };
         if args.verbose {
             let snapshot = repository.snapshot(Some(&branch.git_ref))?;
-            let title = snapshot.commit().title();
-            say(&format!("{mark} {:width$} {} {title}", branch.name, branch.target_commit.short()))?;
+            let title = output::printable(&snapshot.commit().title());
+            writeln!(screen, "{mark} {name}{gap} {} {title}", branch.target_commit.short())?;
         } else {
-            say(&format!("{mark} {}", branch.name))?;
+            writeln!(screen, "{mark} {name}")?;
         }
     }
-    Ok(())
+    Ok(screen.finish()?)
 }

@@ -1,6 +1,7 @@
 //! `hv cat`
 
 use std::io::Write as _;
+use std::ops::Range;
 
 use clap::Args;
 
@@ -16,6 +17,18 @@ pub(in crate::cli) struct CatArgs {
     /// Revision and path; `:PATH` is the default branch
     #[arg(value_name = "REV:PATH")]
     target: String,
+    /// Only LEN bytes from START on (fewer at the end of the file); LEN may be left out
+    #[arg(long, value_name = "START:LEN", value_parser = range)]
+    range: Option<Range<u64>>,
+}
+
+/// `START:LEN` or `START:`, in bytes.
+fn range(text: &str) -> Result<Range<u64>, String> {
+    let refuse = || format!("`{text}` is not START:LEN, both in bytes");
+    let (start, len) = text.split_once(':').ok_or_else(refuse)?;
+    let start: u64 = start.parse().map_err(|_| refuse())?;
+    let len: u64 = if len.is_empty() { u64::MAX } else { len.parse().map_err(|_| refuse())? };
+    Ok(start..start.saturating_add(len))
 }
 
 /// Bytes read at a time.
@@ -34,9 +47,10 @@ pub(super) fn run(cli: &Cli, args: &CatArgs) -> Result<(), Failure> {
     let file = snapshot.open_path(path)?;
     let mut out = std::io::stdout().lock();
     let mut buffer = vec![0; BUFFER];
-    let mut at = 0;
+    let Range { start: mut at, end } = args.range.clone().unwrap_or(0..u64::MAX);
     loop {
-        let n = file.read_at(at, &mut buffer)?;
+        let wanted = usize::try_from(end - at).unwrap_or(usize::MAX).min(BUFFER);
+        let n = file.read_at(at, &mut buffer[..wanted])?;
         if n == 0 {
             return Ok(out.flush()?);
         }

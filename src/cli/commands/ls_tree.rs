@@ -127,7 +127,7 @@ fn names(snapshot: &Snapshot, path: &str, args: &LsTreeArgs) -> Result<(), Failu
     Ok(out.flush()?)
 }
 
-type Entries = Box<dyn Iterator<Item = Result<RepoEntry, SnapshotError>>>;
+pub(super) type Entries = Box<dyn Iterator<Item = Result<RepoEntry, SnapshotError>>>;
 
 /// What is in a folder, with last commits, which are known all at once.
 fn expanded(
@@ -146,7 +146,7 @@ fn expanded(
 }
 
 /// What is in a folder; a file's own path gives that file, as Git does.
-fn entries(snapshot: &Snapshot, path: &str, recursive: bool) -> Result<Entries, SnapshotError> {
+pub(super) fn entries(snapshot: &Snapshot, path: &str, recursive: bool) -> Result<Entries, SnapshotError> {
     let top = snapshot.entry(path)?;
     if top.mode == Mode::Directory {
         return Ok(Box::new(list_repo_tree(snapshot, path, recursive)?));

@@ -9,6 +9,7 @@ pub(super) mod du;
 pub(super) mod gc;
 pub(super) mod init;
 pub(super) mod log;
+pub(super) mod ls;
 pub(super) mod ls_tree;
 pub(super) mod manual;
 pub(super) mod merge;
@@ -21,6 +22,7 @@ pub(super) mod reset;
 pub(super) mod rev_parse;
 pub(super) mod rm;
 mod settle;
+pub(super) mod show;
 pub(super) mod snapshot;
 pub(super) mod squash;
 pub(super) mod status;
@@ -47,6 +49,8 @@ pub(super) fn run(cli: &Cli, matches: &ArgMatches) -> Result<(), Failure> {
         Command::Init(args) => init::run(cli, args),
         Command::Commit(args) => commit::run(cli, args, matches),
         Command::Diff(args) => diff::run(cli, args),
+        Command::Show(args) => show::run(cli, args),
+        Command::Ls(args) => ls::run(cli, args),
         Command::Log(args) => log::run(cli, args),
         Command::LsTree(args) => ls_tree::run(cli, args),
         Command::Cat(args) => cat::run(cli, args),

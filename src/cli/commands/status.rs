@@ -1,9 +1,12 @@
 //! `hv status`
 
+use std::io::{IsTerminal as _, Write as _};
+
 use super::{open, say};
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
-use crate::cli::output;
+use crate::cli::output::{self, printable};
+use crate::cli::style::{Paint, Style};
 
 pub(super) fn run(cli: &Cli) -> Result<(), Failure> {
     let repository = open(cli)?;
@@ -11,8 +14,11 @@ pub(super) fn run(cli: &Cli) -> Result<(), Failure> {
     if cli.json {
         return output::json(&status);
     }
-    say(&format!("On branch {}", status.default_branch))?;
-    say(&format!("  at {} {}", status.head.short(), status.head_title))?;
+    let style = Style::new(cli.color, std::io::stdout().is_terminal());
+    let branch = printable(&status.default_branch);
+    let (branch, head) = (style.paint(Paint::New, &branch), status.head.short());
+    let (head, title) = (style.paint(Paint::Commit, &head), printable(&status.head_title));
+    writeln!(std::io::stdout(), "On branch {branch}\n  at {head} {title}")?;
     say(&format!("Vault {}", status.vault.unwrap_or_default()))?;
     say(&format!(
         "  {} branch(es), {} tag(s), {} transaction(s); files of {} and more are LFS pointers to Git",

@@ -2,107 +2,33 @@
 
 use super::{Comparison, DiffOptions};
 use crate::ops::OpsError;
+use crate::snapshot::rename::{FileChange, MAX_SCORE, RenameOptions, find_renames};
 use crate::snapshot::tree_diff::{Change, Leaf, tree_diff};
 use crate::snapshot::{Mode, ObjectId, Snapshot, TreeEntry};
 use crate::store::path::RepoPath;
 
-/// What happened to a file, with the letters of `git diff --name-status`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ChangeKind {
-    /// `A`: it is new.
-    Added,
-    /// `D`: it is gone.
-    Deleted,
-    /// `M`: its content or its executable bit changed.
-    Modified,
-    /// `T`: a file became a symlink, or the other way round.
-    TypeChanged,
-    /// `R`: it was moved.
-    Renamed {
-        /// How much of it is as it was, in hundredths.
-        similarity: u8,
-    },
-}
-
-/// A file on one side.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Side {
-    /// Path from the root, as stored.
-    pub raw_path: Vec<u8>,
-    /// What is there.
-    pub leaf: Leaf,
-}
-
-/// A file that differs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FileChange {
-    /// What happened.
-    pub kind: ChangeKind,
-    /// What was there.
-    pub old: Option<Side>,
-    /// What is there.
-    pub new: Option<Side>,
-}
-
-impl ChangeKind {
-    /// The Hub's word for it, as in the seed's `CommitChangeInfo.change_type`.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Added => "added",
-            Self::Deleted => "deleted",
-            Self::Modified | Self::TypeChanged => "modified",
-            Self::Renamed { .. } => "renamed",
-        }
-    }
-
-    /// Git's letter, for renames with the similarity.
-    pub fn letter(self) -> String {
-        match self {
-            Self::Added => "A".to_owned(),
-            Self::Deleted => "D".to_owned(),
-            Self::Modified => "M".to_owned(),
-            Self::TypeChanged => "T".to_owned(),
-            Self::Renamed { similarity } => format!("R{similarity:03}"),
-        }
-    }
-}
-
-impl Side {
-    /// The path as text; bytes that are not UTF-8 are replaced.
-    pub fn path(&self) -> String {
-        String::from_utf8_lossy(&self.raw_path).into_owned()
-    }
-
-    pub(super) fn entry(&self) -> TreeEntry {
-        let name = self.raw_path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
-        TreeEntry { name: name.to_vec(), mode: self.leaf.mode, id: self.leaf.id }
-    }
-}
-
-impl FileChange {
-    fn plain(change: Change) -> Self {
-        let side = |leaf: Option<Leaf>| leaf.map(|leaf| Side { raw_path: change.path.clone(), leaf });
-        let kind = match (change.old, change.new) {
-            (None, _) => ChangeKind::Added,
-            (_, None) => ChangeKind::Deleted,
-            (Some(old), Some(new)) if (old.mode == Mode::Symlink) != (new.mode == Mode::Symlink) => {
-                ChangeKind::TypeChanged
-            }
-            _ => ChangeKind::Modified,
-        };
-        Self { kind, old: side(change.old), new: side(change.new) }
-    }
-}
-
 impl Comparison {
-    /// Every file that differs, in Git's order of paths; a renamed one where it is now.
+    /// Every file that differs, in Git's order of paths; a renamed one where it is now. Where there were too many
+    /// candidates, renames of changed files are not looked for, as in Git (`diff.renameLimit`).
     pub fn changes(&self) -> Result<Vec<FileChange>, OpsError> {
         let mut changes = Vec::new();
         self.each_plain(&mut |change| {
             changes.push(change);
             Ok(true)
         })?;
-        Ok(changes.into_iter().map(FileChange::plain).collect())
+        if !self.options.renames {
+            return Ok(changes.into_iter().map(Into::into).collect());
+        }
+        let minimum = u32::from(MAX_SCORE) * u32::from(self.options.similarity.min(100)) / 100;
+        let options =
+            RenameOptions { minimum: u16::try_from(minimum).unwrap_or(MAX_SCORE), ..RenameOptions::DIFF };
+        let found = find_renames(self.new.catalog(), changes, &options)?;
+        if found.limited {
+            tracing::warn!(
+                "too many files moved to compare all with each other: some renames may be shown as two"
+            );
+        }
+        Ok(found.changes)
     }
 
     /// Whether anything differs.

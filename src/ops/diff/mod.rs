@@ -6,21 +6,24 @@
 
 mod changes;
 pub mod models;
+mod myers;
 pub mod patch;
 pub mod quote;
+mod slide;
 pub mod tensors;
 pub mod text;
 
 use serde::Serialize;
 
-pub use changes::{ChangeKind, FileChange, Side};
 pub use tensors::{TensorChange, TensorDiff};
 pub use text::TextDiff;
+
+pub use crate::snapshot::rename::{ChangeKind, FileAt, FileChange};
 
 use super::Repository;
 use super::error::OpsError;
 use crate::snapshot::compare::shared_bytes;
-use crate::snapshot::{FileReader, Mode, ObjectId, Sha256, Snapshot};
+use crate::snapshot::{FileReader, Mode, ObjectId, Sha256, Snapshot, TreeEntry};
 use crate::store::path::RepoPath;
 
 /// Files of more bytes than this are not compared line by line.
@@ -99,6 +102,8 @@ pub struct FileDiff {
     pub new: Option<FileVersion>,
     /// How the content changed.
     pub content: Content,
+    /// For a file that became a symlink, or the other way round: its end and its beginning, as a patch shows it.
+    pub halves: Option<Box<[FileDiff; 2]>>,
 }
 
 impl Repository {
@@ -129,9 +134,9 @@ impl Comparison {
 
     /// Looks into one of the [`changes`](Self::changes).
     pub fn file(&self, change: &FileChange) -> Result<FileDiff, OpsError> {
-        let side = |snapshot: Option<&Snapshot>, side: &Option<Side>| -> Result<_, OpsError> {
+        let side = |snapshot: Option<&Snapshot>, side: &Option<FileAt>| -> Result<_, OpsError> {
             let (Some(snapshot), Some(side)) = (snapshot, side) else { return Ok(None) };
-            let entry = side.entry();
+            let entry = TreeEntry { name: Vec::new(), mode: side.leaf.mode, id: side.leaf.id };
             let info = snapshot.info(&entry)?;
             let version = FileVersion {
                 path: side.path(),
@@ -147,7 +152,15 @@ impl Comparison {
         let old = side(self.old.as_ref(), &change.old)?;
         let new = side(Some(&self.new), &change.new)?;
         let content = self.content(old.as_ref(), new.as_ref())?;
-        Ok(FileDiff { kind: change.kind, old: old.map(|(v, _)| v), new: new.map(|(v, _)| v), content })
+        let halves = if change.kind == ChangeKind::TypeChanged {
+            let end = FileChange { kind: ChangeKind::Deleted, old: change.old.clone(), new: None };
+            let beginning = FileChange { kind: ChangeKind::Added, old: None, new: change.new.clone() };
+            Some(Box::new([self.file(&end)?, self.file(&beginning)?]))
+        } else {
+            None
+        };
+        let (old, new) = (old.map(|(version, _)| version), new.map(|(version, _)| version));
+        Ok(FileDiff { kind: change.kind, old, new, content, halves })
     }
 
     fn content(

@@ -77,6 +77,16 @@ pub struct CommitDetailInfo {
     pub changes: Vec<CommitChangeInfo>,
 }
 
+/// The seed's word for what happened to a file.
+const fn word(kind: ChangeKind) -> &'static str {
+    match kind {
+        ChangeKind::Added => "added",
+        ChangeKind::Deleted => "deleted",
+        ChangeKind::Modified | ChangeKind::TypeChanged => "modified",
+        ChangeKind::Renamed { .. } => "renamed",
+    }
+}
+
 impl From<&FileVersion> for CommitFileVersionInfo {
     fn from(version: &FileVersion) -> Self {
         let FileVersion { path, mode, oid, size, sha256, lfs } = version;
@@ -92,7 +102,7 @@ impl CommitChangeInfo {
         let is_short = [&diff.old, &diff.new].into_iter().flatten().all(|version| version.size <= max_text);
         Self {
             path: diff.path().to_owned(),
-            change_type: diff.kind.word(),
+            change_type: word(diff.kind),
             old_file: diff.old.as_ref().map(Into::into),
             new_file: diff.new.as_ref().map(Into::into),
             is_binary: counts.is_none(),

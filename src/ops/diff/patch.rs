@@ -50,19 +50,8 @@ pub fn to_text(diff: &FileDiff, context: usize) -> String {
 
 /// Writes the patch of one file with `context` lines around each change.
 pub fn write<E>(diff: &FileDiff, context: usize, sink: Sink<'_, E>) -> Result<(), E> {
-    if diff.kind == ChangeKind::TypeChanged {
-        // As Git: what was there goes, what is there comes.
-        let half = |of_old| match &diff.content {
-            Content::Text(text) => Content::Text(text.one_sided(of_old)),
-            _ => Content::Opaque { shared: None },
-        };
-        for (kind, old, new) in
-            [(ChangeKind::Deleted, diff.old.as_ref(), None), (ChangeKind::Added, None, diff.new.as_ref())]
-        {
-            let content = half(old.is_some());
-            write(&FileDiff { kind, old: old.cloned(), new: new.cloned(), content }, context, sink)?;
-        }
-        return Ok(());
+    if let Some(halves) = &diff.halves {
+        return halves.iter().try_for_each(|half| write(half, context, sink));
     }
     let old_path = diff.old.as_ref().or(diff.new.as_ref()).map_or("", |version| &version.path);
     let names = Names { a: prefixed("a/", old_path), b: prefixed("b/", diff.path()) };
@@ -137,10 +126,8 @@ fn versions<E>(diff: &FileDiff, shared: Option<u64>, sink: Sink<'_, E>) -> Resul
     };
     let size = |version: &FileVersion| version.size.to_string();
     let hash = |version: &FileVersion| version.sha256.to_string()[..12].to_owned();
-    let mut line = format!("  size {} -> {} bytes", of(&diff.old, &size), of(&diff.new, &size));
-    if let Some(shared) = shared {
-        line += &format!(", {shared} of them shared");
-    }
+    let shared = shared.map_or_else(String::new, |shared| format!(", {shared} of them shared"));
+    let line = format!("  size {} -> {} bytes{shared}", of(&diff.old, &size), of(&diff.new, &size));
     sink(PatchLine::Note, line.as_bytes())?;
     let line = format!("  sha256 {} -> {}", of(&diff.old, &hash), of(&diff.new, &hash));
     sink(PatchLine::Note, line.as_bytes())

@@ -25,7 +25,8 @@ pub fn quoted(path: &str) -> Cow<'_, str> {
             '\\' => text.push_str("\\\\"),
             c if c.is_control() => {
                 for byte in c.encode_utf8(&mut [0; 4]).bytes() {
-                    text.push_str(&format!("\\{byte:03o}"));
+                    text.push('\\');
+                    text.extend([byte >> 6, byte >> 3 & 7, byte & 7].map(|digit| char::from(b'0' + digit)));
                 }
             }
             c => text.push(c),

@@ -217,7 +217,7 @@ fn half(bits: u16) -> f64 {
     let (exponent, fraction) = (i32::from(bits >> 10 & 0x1f), f64::from(bits & 0x3ff) / 1024.0);
     let magnitude = match exponent {
         0 => fraction * 2f64.powi(-14),
-        31 if bits & 0x3ff == 0 => f64::INFINITY,
+        31 if fraction.abs() < f64::EPSILON => f64::INFINITY,
         31 => f64::NAN,
         _ => (1.0 + fraction) * 2f64.powi(exponent - 15),
     };
@@ -245,23 +245,22 @@ pub(super) fn write<E>(diff: &TensorDiff, sink: Sink<'_, E>) -> Result<(), E> {
     }
     for change in &diff.changed {
         let (old, new) = (&change.old, &change.new);
-        let mut line = format!("~ {} {}", change.change, super::quote::quoted(&new.name));
-        line += &match change.change {
-            "changed" => format!(": {} {:?}", new.dtype, new.shape),
-            "reshaped" => format!(": {} {:?} -> {:?}", new.dtype, old.shape, new.shape),
-            _ => format!(": {} {:?} -> {} {:?}", old.dtype, old.shape, new.dtype, new.shape),
+        let what = match change.change {
+            "changed" => format!("{} {:?}", new.dtype, new.shape),
+            "reshaped" => format!("{} {:?} -> {:?}", new.dtype, old.shape, new.shape),
+            _ => format!("{} {:?} -> {} {:?}", old.dtype, old.shape, new.dtype, new.shape),
         };
+        let mut parts = vec![format!("~ {} {}: {what}", change.change, super::quote::quoted(&new.name))];
         if let Some(stats) = &change.stats {
-            line += &format!(
-                ", {} of {} elements, max |d| {:.6e}, mean |d| {:.6e}",
-                stats.changed, stats.elements, stats.max_abs, stats.mean_abs
-            );
+            parts.push(format!("{} of {} elements", stats.changed, stats.elements));
+            parts.push(format!("max |d| {:.6e}, mean |d| {:.6e}", stats.max_abs, stats.mean_abs));
             if stats.incomparable > 0 {
-                line += &format!(", {} not comparable", stats.incomparable);
+                parts.push(format!("{} not comparable", stats.incomparable));
             }
         } else if change.change == "reshaped" && !change.content_changed {
-            line += ", same bytes";
+            parts.push("same bytes".to_owned());
         }
+        let line = parts.join(", ");
         sink(PatchLine::Note, line.as_bytes())?;
     }
     if diff.metadata_changed {
@@ -277,6 +276,7 @@ pub(super) fn write<E>(diff: &TensorDiff, sink: Sink<'_, E>) -> Result<(), E> {
     sink(PatchLine::Note, summary.as_bytes())
 }
 
+/// A tensor in words.
 fn shown(tensor: &Tensor) -> String {
     let name = super::quote::quoted(&tensor.name);
     format!("{name}: {} {:?}, {} bytes", tensor.dtype, tensor.shape, tensor.bytes)

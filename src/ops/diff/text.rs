@@ -1,12 +1,14 @@
 //! Two texts line by line: what was removed and added, and the hunks a unified diff shows.
 //!
-//! Lines are matched by `imara-diff` (Myers, as Git's default, with Git's indent heuristic). Knows lines; not files,
+//! Lines are matched as Git matches them (`myers`), and shown where Git would show them (`slide`). Knows lines; not files,
 //! paths or how a patch is written.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 
-use imara_diff::{Algorithm, Diff, InternedInput};
+use super::myers;
+use super::slide::Lines;
 
 /// Bytes at the start of a file in which a NUL makes it binary, as in Git.
 const BINARY_PROBE: usize = 8000;
@@ -81,33 +83,53 @@ impl Side {
         Self { text, ends }
     }
 
+    fn len(&self) -> usize {
+        self.ends.len()
+    }
+
     fn line(&self, number: usize) -> &[u8] {
         let start = number.checked_sub(1).map_or(0, |before| self.ends[before]);
         &self.text[start..self.ends[number]]
     }
 }
 
+/// Runs of changed lines with what is between them.
+fn edits(old: &[bool], new: &[bool]) -> Vec<Edit> {
+    let (mut edits, mut at) = (Vec::new(), (0, 0));
+    let run = |changed: &[bool]| changed.iter().take_while(|changed| **changed).count();
+    loop {
+        let (removed, added) = (run(&old[at.0..]), run(&new[at.1..]));
+        let end = (at.0 + removed, at.1 + added);
+        if removed + added > 0 {
+            edits.push(Edit { old: at.0..end.0, new: at.1..end.1 });
+        }
+        if end.0 >= old.len() || end.1 >= new.len() {
+            return edits;
+        }
+        at = (end.0 + 1, end.1 + 1);
+    }
+}
+
 impl TextDiff {
     /// Compares two texts. Memory is a small multiple of their length.
     pub fn new(old: Vec<u8>, new: Vec<u8>) -> Self {
-        let input = InternedInput::new(&old[..], &new[..]);
-        let mut diff = Diff::compute(Algorithm::Myers, &input);
-        diff.postprocess_lines(&input);
-        let lines = |range: &Range<u32>| range.start as usize..range.end as usize;
-        let edits =
-            diff.hunks().map(|hunk| Edit { old: lines(&hunk.before), new: lines(&hunk.after) }).collect();
-        drop(input);
-        Self { old: Side::new(old), new: Side::new(new), edits }
-    }
-
-    /// The removal of the whole old text, or the addition of the whole new one.
-    #[must_use]
-    pub fn one_sided(&self, of_old: bool) -> Self {
-        if of_old {
-            Self::new(self.old.text.clone(), Vec::new())
-        } else {
-            Self::new(Vec::new(), self.new.text.clone())
-        }
+        let (old, new) = (Side::new(old), Side::new(new));
+        let mut kinds: HashMap<&[u8], u32> = HashMap::new();
+        let mut number = |side| -> Vec<u32> {
+            let lines = (0..Side::len(side)).map(|line| {
+                let next = u32::try_from(kinds.len()).unwrap_or(u32::MAX);
+                *kinds.entry(Side::line(side, line)).or_insert(next)
+            });
+            lines.collect()
+        };
+        let (old_lines, new_lines) = (number(&old), number(&new));
+        let mut changed = myers::compare(&old_lines, &new_lines, kinds.len());
+        let text = |line| old.line(line);
+        Lines { kinds: &old_lines, changed: &mut changed.old, text: &text }.settle(&changed.new);
+        let text = |line| new.line(line);
+        Lines { kinds: &new_lines, changed: &mut changed.new, text: &text }.settle(&changed.old);
+        let edits = edits(&changed.old, &changed.new);
+        Self { old, new, edits }
     }
 
     /// How many lines were added.
@@ -158,7 +180,9 @@ impl TextDiff {
             line.first().is_some_and(|&byte| byte.is_ascii_alphabetic() || byte == b'_' || byte == b'$')
         };
         let line = lines.rev().map(|number| self.old.line(number)).find(|line| starts(line))?;
-        let line = line[..line.len().min(FUNCTION_LEN)].trim_ascii_end();
+        let line = &line[..line.len().min(FUNCTION_LEN)];
+        let is_space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
+        let line = &line[..line.iter().rposition(|byte| !is_space(byte)).map_or(0, |last| last + 1)];
         // Cut where it stops being UTF-8, so that no letter is shown by half.
         let valid = line.utf8_chunks().next().map_or(0, |chunk| chunk.valid().len());
         Some(line[..valid].to_vec())
