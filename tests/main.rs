@@ -18,10 +18,10 @@ mod fuzz_corpus;
 // Real git is the oracle; under wine there is none.
 #[cfg(unix)]
 mod git;
+mod hostile;
 mod maintenance;
 mod mount;
 mod processes;
 mod refs;
 mod repair;
 mod seed;
-mod hostile;

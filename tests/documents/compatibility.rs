@@ -82,7 +82,8 @@ fn methods_that_are_named_exist() {
     let methods = named("Repository::");
     assert!(methods.len() > 30, "{methods:?}");
     for name in methods.iter().chain(&named("OpsError::")) {
-        let is_there = [format!("pub fn {name}("), format!("pub fn {name}<")].iter().any(|head| source.contains(head));
+        let is_there =
+            [format!("pub fn {name}("), format!("pub fn {name}<")].iter().any(|head| source.contains(head));
         assert!(is_there, "`{name}` is no public method");
     }
 }

@@ -38,7 +38,7 @@ impl Page {
     fn write(&self) -> String {
         let mut text = String::new();
         for part in &self.parts {
-            let body: String = part.lines.iter().map(|line| format!("{line}\n")).collect();
+            let body = part.lines.iter().fold(String::new(), |body, line| body + line + "\n");
             if part.language.is_empty() {
                 text += &body;
             } else {
@@ -53,7 +53,7 @@ impl Page {
         let at = |index: usize| self.parts.get(index);
         let runs = (0..self.parts.len()).filter(|&index| self.parts[index].language == "sh");
         let said = |index: usize| {
-            let close = at(index + 1).is_some_and(|between| between.lines.iter().all(|line| line.is_empty()));
+            let close = at(index + 1).is_some_and(|between| between.lines.iter().all(String::is_empty));
             (close && at(index + 2).is_some_and(|part| part.language == "text")).then_some(index + 2)
         };
         runs.map(|index| (index, said(index))).collect()
@@ -137,7 +137,11 @@ fn check(path: &Path) {
             page.parts[said].lines = printed.iter().map(|line| general(line)).collect();
         } else {
             let commands = page.parts[block].lines.join("\n");
-            wrong.push(format!("{commands}\nsaid:\n{}\nprinted:\n{}", expected.join("\n"), printed.join("\n")));
+            wrong.push(format!(
+                "{commands}\nsaid:\n{}\nprinted:\n{}",
+                expected.join("\n"),
+                printed.join("\n")
+            ));
         }
     }
     if update {
@@ -166,7 +170,9 @@ fn what_the_tutorial_shows_is_what_happens() {
 
 #[test]
 fn lines_with_gaps_match_what_fits() {
-    for (said, line) in [("a", "a"), ("a…", "abc"), ("…c", "abc"), ("a…c", "abc"), ("a…c…e", "abcde"), ("…", "")] {
+    for (said, line) in
+        [("a", "a"), ("a…", "abc"), ("…c", "abc"), ("a…c", "abc"), ("a…c…e", "abcde"), ("…", "")]
+    {
         assert!(matches(said, line), "{said} {line}");
     }
     for (said, line) in [("a", "ab"), ("a…", "ba"), ("…c", "cb"), ("a…x…e", "abcde"), ("", "a")] {
