@@ -13,17 +13,15 @@
 mod architecture;
 mod cli;
 mod crash;
+mod documents;
 mod fuzz_corpus;
 // Real git is the oracle; under wine there is none.
 #[cfg(unix)]
 mod git;
+mod hostile;
 mod maintenance;
 mod mount;
 mod processes;
 mod refs;
 mod repair;
 mod seed;
-// The first steps in the README mount.
-mod hostile;
-#[cfg(target_os = "linux")]
-mod readme;

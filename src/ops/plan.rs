@@ -284,12 +284,11 @@ fn read_attributes(item: &Item) -> Result<Vec<u8>, OpsError> {
             let bytes = content.sample(0, usize::try_from(*size).unwrap_or(0));
             Ok(bytes.map_err(unreadable(path))?)
         }
-        Item::Reader(..) => Ok(Vec::new()),
         Item::Local(found) if found.size <= MAX_ATTRIBUTES && found.mode != Mode::Symlink => {
             std::fs::read(&found.local)
                 .map_err(|source| OpsError::LocalIo { path: found.local.clone(), source })
         }
-        Item::Local(_) => Ok(Vec::new()),
+        Item::Reader(..) | Item::Local(_) => Ok(Vec::new()),
     }
 }
 

@@ -7,6 +7,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use super::Repository;
 use super::error::OpsError;
+use super::safetensors::{self, HeaderError};
 use crate::snapshot::FileReader;
 
 /// A committed file, open to read and to seek in; there is no way to write to it.
@@ -50,6 +51,22 @@ impl Seek for OpenFile {
 }
 
 impl Repository {
+    /// The header of a safetensors file: which tensors it holds, and where. No tensor is read.
+    ///
+    /// # Errors
+    /// As [`Repository::open_file`], and [`OpsError::Invalid`] for a file that is none.
+    pub fn parse_safetensors_file_metadata(
+        &self,
+        path_in_repo: &str,
+        revision: Option<&str>,
+    ) -> Result<safetensors::Header, OpsError> {
+        let file = self.open_file(path_in_repo, revision)?.reader;
+        safetensors::read_header(&file).map_err(|error| match error {
+            HeaderError::Read(error) => error.into(),
+            HeaderError::Invalid(_) => OpsError::Invalid(format!("`{path_in_repo}` is {error}")),
+        })
+    }
+
     /// Opens the file at `path_in_repo` of a revision (default: the default branch).
     ///
     /// # Errors

@@ -149,6 +149,22 @@ impl Repository {
         self.delete_as(&message, path_in_repo, true, options, actor)
     }
 
+    /// Removes every file whose path matches one of the patterns, but no `.gitattributes`.
+    ///
+    /// # Errors
+    /// As [`Repository::create_commit`]; that nothing matches commits nothing and is none.
+    pub fn delete_files(
+        &self,
+        delete_patterns: Vec<Pattern>,
+        options: &CommitOptions,
+        actor: &Actor,
+    ) -> Result<Uploaded, OpsError> {
+        let operations = [CommitOperation::DeleteMatching { folder: None, patterns: delete_patterns }];
+        let commit =
+            self.commit_with(&operations, options, "Delete files with hubvault", actor, &mut |_| ())?;
+        Ok(self.uploaded(commit, None))
+    }
+
     fn delete_as(
         &self,
         message: &str,

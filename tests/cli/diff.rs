@@ -30,7 +30,9 @@ fn what_has_no_lines_is_shown_by_size_and_hash() {
     let desk = Desk::bare();
     desk.hv(["init", "vault", "--large-file-threshold", "1MiB"]).ok();
     let noise = |seed: u32, len: usize| -> Vec<u8> {
-        (0..len as u32).map(|n| (n.wrapping_mul(2_654_435_761).rotate_left(seed) >> 13) as u8).collect()
+        (0..u32::try_from(len).unwrap())
+            .map(|n| n.wrapping_mul(2_654_435_761).rotate_left(seed).to_le_bytes()[1])
+            .collect()
     };
     let mut big = noise(1, 3 << 20);
     desk.commit_file("big", &big);
@@ -110,7 +112,7 @@ fn tensors_are_compared_one_by_one() {
 #[test]
 fn a_patch_can_be_applied() {
     let desk = Desk::new();
-    let first: String = (0..50).map(|n| format!("line {n}\n")).collect();
+    let first = (0..50).fold(String::new(), |text, n| format!("{text}line {n}\n"));
     desk.commit_file("f", &first);
     desk.commit_file("f", first.replace("line 7\n", "").replace("line 30\n", "x\ny"));
     let patch = desk.on(["diff", "HEAD~"]).ok().bytes;

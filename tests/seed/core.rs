@@ -1,4 +1,4 @@
-//! Statements 1 to 6, 8 to 13, 15, 16 and 19 to 22: making a vault, committing, identity.
+//! Statements 1 to 6, 8 to 13, 15, 16, 19 to 22, 24 and 25: making a vault, committing, identity, listing.
 
 use std::fs;
 
@@ -300,4 +300,34 @@ fn s22_public_ids_are_of_public_kinds() {
     }]);
     let found = bench.repository.get_paths_info(["small", "again"], None).unwrap();
     assert_eq!(found[0].oid(), found[1].oid());
+}
+
+#[test]
+fn s24_a_folder_lists_its_children_or_all_below() {
+    let bench = Bench::new();
+    bench.commit(&[add("a", "1"), add("d/b", "2"), add("d/e/c", "3"), add("z", "4")]);
+    let list = |path, recursive| -> Result<Vec<String>, OpsError> {
+        let entries = bench.repository.list_repo_tree(path, recursive, None)?;
+        Ok(entries.map(|entry| entry.unwrap().path().to_owned()).collect())
+    };
+    assert_eq!(list(None, false).unwrap(), ["a", "d", "z"]);
+    assert_eq!(list(None, true).unwrap(), ["a", "d", "d/b", "d/e", "d/e/c", "z"]);
+    assert_eq!(list(Some("d"), false).unwrap(), ["d/b", "d/e"]);
+    assert_eq!(list(Some("d"), true).unwrap(), ["d/b", "d/e", "d/e/c"]);
+    assert_eq!(class(list(Some("a"), false)), "UnsupportedPathError");
+    assert_eq!(class(list(Some("missing"), false)), "EntryNotFoundError");
+    let unknown = bench.repository.list_repo_tree(None, false, Some("nowhere"));
+    assert_eq!(class(unknown), "RevisionNotFoundError");
+    assert_eq!(bench.repository.list_repo_files(None).unwrap(), ["a", "d/b", "d/e/c", "z"]);
+}
+
+#[test]
+fn s25_paths_info_answers_in_the_order_asked_and_leaves_out_what_is_missing() {
+    let bench = Bench::new();
+    bench.commit(&[add("a", "1"), add("d/b", "22")]);
+    let found = bench.repository.get_paths_info(["d/b", "missing", "d", "a", "a/x"], None).unwrap();
+    let found: Vec<_> = found.iter().map(|entry| (entry.path(), entry.size())).collect();
+    assert_eq!(found, [("d/b", Some(2)), ("d", None), ("a", Some(1))]);
+    assert_eq!(bench.repository.get_paths_info(["a"], None).unwrap().len(), 1);
+    assert_eq!(class(bench.repository.get_paths_info(["a"], Some("nowhere"))), "RevisionNotFoundError");
 }

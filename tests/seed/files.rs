@@ -99,9 +99,12 @@ fn s28_a_range_needs_only_the_chunks_it_touches() {
     let mut bytes = fs::read(&pack).unwrap();
     bytes[3_000_000] ^= 1;
     // What cannot be written cannot be removed either on Windows.
-    let mut permissions = fs::metadata(&pack).unwrap().permissions();
-    permissions.set_readonly(false);
-    fs::set_permissions(&pack, permissions).unwrap();
+    #[cfg(windows)]
+    {
+        let mut permissions = fs::metadata(&pack).unwrap().permissions();
+        permissions.set_readonly(false);
+        fs::set_permissions(&pack, permissions).unwrap();
+    }
     fs::remove_file(&pack).unwrap();
     fs::write(&pack, bytes).unwrap();
     let repository = library(&desk);

@@ -100,3 +100,13 @@ pub(super) fn everything(folder: &Path) -> std::collections::BTreeMap<std::path:
     }
     found
 }
+
+/// Every statement is somebody's.
+#[test]
+fn no_statement_is_forgotten() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/seed");
+    let text: String =
+        everything(&folder).into_values().map(|file| String::from_utf8(file).unwrap()).collect();
+    let missing: Vec<u32> = (1..=66).filter(|number| !text.contains(&format!("fn s{number:02}_"))).collect();
+    assert!(missing.is_empty(), "no test for {missing:?}");
+}

@@ -105,3 +105,41 @@ fn s64_the_vault_is_named_and_a_commit_says_what_it_made() {
     desk.on(["commit", "f"]).fails(2, &["--message"]);
     assert_eq!(everything(&desk.path("vault/log")).len(), before);
 }
+
+#[test]
+fn s65_refs_history_listings_copies_and_failures_look_as_they_should() {
+    let desk = Desk::new();
+    let first = desk.commit_file("f", "1");
+    desk.on(["branch", "side"]).ok();
+    desk.on(["tag", "v0"]).ok();
+    assert_eq!(desk.on(["branch"]).text(), "* main\n  side");
+    assert_eq!(desk.on(["tag"]).text(), "v0");
+    let listed = desk.on(["ls-tree", "-r"]).text();
+    let blob = desk.on(["rev-parse", "HEAD:f"]).text();
+    assert_eq!(listed, format!("100644 blob {blob}\tf"));
+    let log = desk.on(["log"]).text();
+    assert!(log.starts_with(&format!("commit {first}\nAuthor: ")) && log.contains("\nDate:   "), "{log}");
+    assert_eq!(desk.on(["log", "--oneline", "-n", "1"]).text(), format!("{} test", &first[..7]));
+    // One path each, and nothing else.
+    let copy = desk.on(["download", "f"]).text();
+    assert_eq!(fs::read(desk.path(&copy)).unwrap(), b"1");
+    let copies = desk.on(["snapshot", "--local-dir", "out"]).text();
+    assert_eq!(fs::read(desk.path(&copies).join("f")).unwrap(), b"1");
+    // A conflict is told by path and kind, and is no success.
+    desk.commit_file("f", "2");
+    let local = desk.write("theirs", "3");
+    desk.on(["commit", "-r", "side", "-m", "x", "--add", &format!("f={}", local.display())]).ok();
+    let merge = desk.on(["merge", "side"]);
+    assert_eq!(merge.code, Some(4), "{merge:?}");
+    assert!(format!("{}{}", merge.out, merge.err).contains("CONFLICT (modify/modify): "), "{merge:?}");
+    let deleted = desk.on(["branch", "-D", "side"]).text();
+    assert!(deleted.starts_with("Deleted branch side (was "), "{deleted}");
+    assert_eq!(desk.on(["tag", "-d", "v0"]).text(), format!("Deleted tag 'v0' (was {}).", &first[..7]));
+    // Damage is a failure that says what is wrong.
+    let packs = desk.path("vault/packs");
+    let index = fs::read_dir(&packs).unwrap().map(|entry| entry.unwrap().path()).next().unwrap();
+    fs::remove_file(index).unwrap();
+    let verify = desk.on(["verify", "--full"]);
+    assert_eq!(verify.code, Some(5), "{verify:?}");
+    assert!(verify.out.contains("failed") && verify.out.contains("packs/"), "{verify:?}");
+}

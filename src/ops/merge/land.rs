@@ -127,7 +127,7 @@ impl Repository {
             operations.push(CommitOperation::Add { path_in_repo: Some(path.clone()), source });
         }
         let Some(transaction) = transaction else { return Ok(choices) };
-        let plan = Plan::new(&operations, &view, self.root(), false, &mut |_| ())?;
+        let plan = Plan::new(&operations, view, self.root(), false, &mut |_| ())?;
         let attributes = plan.attributes(&view.catalog, view.catalog.commit(head)?.tree)?;
         let threshold = self.vault().settings().large_file_threshold;
         let is_pointer = |path: &RepoPath, size: u64| size >= threshold || attributes.is_lfs(path.as_str());

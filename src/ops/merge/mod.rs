@@ -451,17 +451,15 @@ mod tests {
                 step
             };
             let landed = repository.land(&landing(parent), &actor(30 + calls.get()), &plan);
-            match parent {
-                Some(_) => assert!(matches!(landed, Err(OpsError::Conflict { .. }))),
-                None => {
-                    let landed = landed.unwrap();
-                    let commit = repository.snapshot(None).unwrap().commit().clone();
-                    assert_eq!(commit.parents, [landed.before, theirs]);
-                    assert_eq!(calls.get(), 3, "worked out once more");
-                    let paths =
-                        ["f", "g", "h"].map(|path| repository.rev_parse(&format!("HEAD:{path}")).is_ok());
-                    assert_eq!(paths, [true; 3]);
-                }
+            if parent.is_some() {
+                assert!(matches!(landed, Err(OpsError::Conflict { .. })));
+            } else {
+                let landed = landed.unwrap();
+                let commit = repository.snapshot(None).unwrap().commit().clone();
+                assert_eq!(commit.parents, [landed.before, theirs]);
+                assert_eq!(calls.get(), 3, "worked out once more");
+                let paths = ["f", "g", "h"].map(|path| repository.rev_parse(&format!("HEAD:{path}")).is_ok());
+                assert_eq!(paths, [true; 3]);
             }
         }
     }

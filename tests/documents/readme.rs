@@ -5,7 +5,7 @@ use std::process::Command;
 
 /// The shell lines under a heading of the README.
 fn shell_lines(heading: &str) -> String {
-    let readme = include_str!("../README.md");
+    let readme = include_str!("../../README.md");
     let section = readme.split(&format!("\n## {heading}\n")).nth(1).unwrap();
     section.split("```sh\n").nth(1).unwrap().split("```").next().unwrap().to_owned()
 }
