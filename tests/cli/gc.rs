@@ -63,7 +63,7 @@ fn squashing_tells_who_keeps_old_history() {
     assert!(desk.on(["log", "--oneline"]).text().ends_with("All so far"));
     desk.on(["squash", "main", "--root", "v1"]).fails(4, &["first parents"]);
     desk.on(["squash", "v1"]).fails(3, &["v1"]);
-    desk.on(["squash", "refs/tags/v1"]).fails(2, &["no branch"]);
+    desk.on(["squash", "refs/tags/v1"]).fails(2, &["not a branch"]);
 }
 
 #[test]

@@ -3,17 +3,35 @@
 //! Each workload runs with room for so many bytes and no more: it must fail, leave the old state, which can be
 //! read and verified while the disk is still full, and work as soon as there is room.
 
+use std::collections::BTreeMap;
+
 use super::{AGAIN, Workload, complaints, look, open, workloads};
 
-/// Bytes of file content that the trace writes.
-fn written(workload: &Workload) -> usize {
-    let written = workload.trace.iter().filter(|step| step.starts_with("write "));
-    written.map(|step| step.rsplit_once('+').unwrap().1.parse::<usize>().unwrap()).sum()
+/// The most room that the trace needs at a time: what is written, less what it removes again.
+fn needed(workload: &Workload) -> usize {
+    let mut files: BTreeMap<&str, usize> = BTreeMap::new();
+    let (mut room, mut most) = (0, 0);
+    for step in &workload.trace {
+        if let Some((path, len)) = step.strip_prefix("write ").and_then(|rest| rest.split_once(" +")) {
+            let len: usize = len.parse().unwrap();
+            *files.entry(path).or_default() += len;
+            room += len;
+        } else if let Some((from, to)) =
+            step.strip_prefix("publish ").and_then(|rest| rest.split_once(" -> "))
+        {
+            let len = files.remove(from).unwrap_or(0);
+            files.insert(to, len);
+        } else if let Some(path) = step.strip_prefix("remove ") {
+            room -= files.remove(path).unwrap_or(0);
+        }
+        most = most.max(room);
+    }
+    most
 }
 
 /// Every budget for what is small, else the edges of every write and some between.
 fn budgets(workload: &Workload) -> Vec<usize> {
-    let total = written(workload);
+    let total = needed(workload);
     let mut budgets = vec![0, 1, total.saturating_sub(1)];
     let mut at = 0;
     for step in workload.trace.iter().filter(|step| step.starts_with("write ")) {

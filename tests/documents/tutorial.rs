@@ -73,10 +73,15 @@ fn run(page: &Page) -> Vec<String> {
     for name in ["GIT_DIR", "HUBVAULT_DIR", "HUBVAULT_AUTHOR", "GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"] {
         command.env_remove(name);
     }
+    // One time for all: the order of commits of one second is ours to choose, that of others is not.
+    for name in ["GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"] {
+        command.env(name, "1700000000 +0000");
+    }
     command.env("HOME", folder.path()).env("GIT_CONFIG_NOSYSTEM", "1").env("TZ", "UTC").env("COLUMNS", "80");
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{}\n{text}", output.status);
+    let text = text.replace(&folder.path().display().to_string(), "FOLDER");
     text.split(MARK).map(|output| output.trim_start_matches('\n').to_owned()).collect()
 }
 
@@ -108,13 +113,26 @@ fn general(line: &str) -> String {
                 && text.chars().any(|c| c.is_ascii_digit() || text.len() >= 40)
         };
         let is_id = matches!(bare.len(), 7 | 12 | 32 | 40 | 64) && is_hex(bare);
+        if let Some((path, _)) = word.rsplit_once('@').filter(|(_, id)| id.len() == 7 && is_hex(id)) {
+            return format!("{path}@…");
+        }
         let is_range = bare.split_once("..").is_some_and(|(a, b)| a.len() == 7 && is_hex(a) && is_hex(b));
         if is_id || is_range { word.replacen(bare, "…", 1) } else { word.to_owned() }
     };
     if line.starts_with("Date:") || line.starts_with("AuthorDate:") {
         return line.split_inclusive(':').next().unwrap_or_default().to_owned() + "   …";
     }
-    line.split(' ').map(word).collect::<Vec<_>>().join(" ")
+    // How small things compress and when they were done is not the point.
+    let line = line.replace("Tue Nov 14 22:13:20 2023 +0000", "…").replace("FOLDER", "…");
+    let mut words: Vec<String> = line.split(' ').map(word).collect();
+    for at in 1..words.len() {
+        let is_small = words[at] == "KiB" || (words[at] == "B" && words[at - 1].len() > 2);
+        let is_growth = at > 1 && words[at - 2] == "by" && matches!(words[at].as_str(), "B" | "KiB" | "MiB");
+        if is_small || is_growth {
+            "…".clone_into(&mut words[at - 1]);
+        }
+    }
+    words.join(" ")
 }
 
 fn check(path: &Path) {

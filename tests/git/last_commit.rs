@@ -122,7 +122,7 @@ fn lie(bytes: &[u8], commits: &[String]) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 6, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 4, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn each_is_what_git_log_says(plans in prop::collection::vec(plan(), 24..40)) {

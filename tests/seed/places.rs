@@ -122,16 +122,16 @@ fn s65_refs_history_listings_copies_and_failures_look_as_they_should() {
     assert_eq!(desk.on(["log", "--oneline", "-n", "1"]).text(), format!("{} test", &first[..7]));
     // One path each, and nothing else.
     let copy = desk.on(["download", "f"]).text();
-    assert_eq!(fs::read(copy).unwrap(), b"1");
+    assert_eq!(fs::read(desk.path(&copy)).unwrap(), b"1");
     let copies = desk.on(["snapshot", "--local-dir", "out"]).text();
-    assert_eq!(fs::read(std::path::Path::new(&copies).join("f")).unwrap(), b"1");
+    assert_eq!(fs::read(desk.path(&copies).join("f")).unwrap(), b"1");
     // A conflict is told by path and kind, and is no success.
     desk.commit_file("f", "2");
     let local = desk.write("theirs", "3");
     desk.on(["commit", "-r", "side", "-m", "x", "--add", &format!("f={}", local.display())]).ok();
     let merge = desk.on(["merge", "side"]);
     assert_eq!(merge.code, Some(4), "{merge:?}");
-    assert!(format!("{}{}", merge.out, merge.err).contains("CONFLICT (content): "), "{merge:?}");
+    assert!(format!("{}{}", merge.out, merge.err).contains("CONFLICT (modify/modify): "), "{merge:?}");
     let deleted = desk.on(["branch", "-D", "side"]).text();
     assert!(deleted.starts_with("Deleted branch side (was "), "{deleted}");
     assert_eq!(desk.on(["tag", "-d", "v0"]).text(), format!("Deleted tag 'v0' (was {}).", &first[..7]));

@@ -17,6 +17,7 @@ use crate::ops::merge::{FastForward, MergeOptions, MergeResult, MergeStatus};
 #[derive(Debug, Args)]
 pub(in crate::cli) struct MergeArgs {
     /// What to merge
+    #[arg(value_name = "REV")]
     source: String,
     /// Branch to merge into [default: the default branch]
     #[arg(short, long, value_name = "BRANCH")]

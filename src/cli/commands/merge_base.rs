@@ -14,8 +14,10 @@ use crate::cli::output;
 #[derive(Debug, Args)]
 pub(in crate::cli) struct MergeBaseArgs {
     /// One revision
+    #[arg(value_name = "REV")]
     one: String,
     /// Another one
+    #[arg(value_name = "REV")]
     two: String,
     /// Print all of them: criss-cross merges leave several
     #[arg(short, long)]
