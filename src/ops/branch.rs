@@ -12,6 +12,7 @@ use crate::snapshot::resolve;
 use crate::store::id::ObjectId;
 use crate::store::publish::{Change, move_ref};
 use crate::store::refname::RefName;
+use crate::store::transaction::Transaction;
 use crate::store::vault::View;
 
 impl Repository {
@@ -38,9 +39,9 @@ impl Repository {
     ) -> Result<ObjectId, OpsError> {
         let name = RefName::branch(branch)?;
         let start = revision.unwrap_or("HEAD");
-        let at = resolve::commit(&*self.vault().refresh()?, start)?;
         let message = format!("branch: Created from {start}");
-        self.create_ref(&NewRef { name, message, command: "branch", exist_ok, target: &|_| Ok(at) }, actor)
+        let target = |_: &mut Transaction<'_>, view: &View| Ok(resolve::commit(view, start)?);
+        self.create_ref(&NewRef { name, message, command: "branch", exist_ok, target: &target }, actor)
     }
 
     /// Makes the branch `new` of the branch `old`; the default branch stays the default under its new name.

@@ -96,8 +96,8 @@ impl Repository {
     }
 
     /// The files of a revision that `filter` takes, as private copies in one folder. `only` are the files and folders
-    /// to look at; none means all. A `local_dir` keeps what else is in it, but loses what an earlier snapshot wrote
-    /// there and this one does not hold, unless it was changed since.
+    /// to look at; none means all. A `local_dir` keeps what else is in it; when all is asked for, it loses what an
+    /// earlier snapshot wrote there and this one does not hold, unless it was changed since.
     ///
     /// # Errors
     /// As [`Repository::hf_hub_download`]; [`SnapshotError::EntryNotFound`] when one of `only` is not there.
@@ -115,8 +115,10 @@ impl Repository {
         let selection = Selection { snapshot: &snapshot, filter, only, local: options.local_dir.is_some() };
         let place = self.place(options, "snapshots", &selection.key())?;
         let local = place.top.path().to_owned();
+        // Files that were asked for by name come beside what earlier calls wrote, not instead of it.
+        let exact = only.is_empty() || options.local_dir.is_none();
         let mut done =
-            Detached::open(place)?.update(&snapshot, &|visit| selection.each(visit), true, progress)?;
+            Detached::open(place)?.update(&snapshot, &|visit| selection.each(visit), exact, progress)?;
         done.warnings.extend(selection.left_out()?);
         Ok(Downloaded::new(local, snapshot.id(), done))
     }
@@ -291,7 +293,8 @@ impl Selection<'_> {
             if self.local && reserved(&path).is_some() {
                 return Ok(true);
             }
-            visit(want(path, self.snapshot, entry.clone(), false)?)
+            let named = self.local && !self.only.is_empty();
+            visit(want(path, self.snapshot, entry.clone(), named)?)
         })
     }
 

@@ -233,7 +233,8 @@ impl Repository {
         let media = self.vault().media();
         let (files, bytes) = folder_size(media, "cache");
         match self.root() {
-            Some(root) => {
+            // A link in its place leads out of the vault; below it, links are removed and not followed.
+            Some(root) if std::fs::symlink_metadata(root.join("cache")).is_ok_and(|cache| cache.is_dir()) => {
                 let names = std::fs::read_dir(root.join("cache")).into_iter().flatten();
                 for entry in names {
                     let failed =
@@ -245,6 +246,7 @@ impl Repository {
                         .map_err(failed)?;
                 }
             }
+            Some(_) => {}
             None => remove_files(media, "cache"),
         }
         let (files_left, bytes_left) = folder_size(media, "cache");
@@ -297,6 +299,11 @@ impl<'a> Reached<'a> {
                 self.policy.keep_unnamed_packs = true;
                 continue;
             };
+            if view.catalog.try_object(lease.commit)?.is_none() {
+                // Collected before it was seen: its holder has an older view, and nothing can be marked for it.
+                self.policy.keep_unnamed_packs = true;
+                continue;
+            }
             self.leases.push(name);
             let before = self.marker.tally;
             self.marker.mark(lease.commit, Missing::Skip)?;

@@ -148,7 +148,10 @@ impl Target {
             return Ok(State::Wrong);
         }
         let untouched = remembered.is_some_and(|entry| {
-            entry.sha256 == wanted.sha256 && entry.stamp.is_some() && entry.stamp == found.stamp
+            entry.sha256 == wanted.sha256
+                && entry.form == wanted.form
+                && entry.stamp.is_some()
+                && entry.stamp == found.stamp
         });
         if untouched {
             told(found.size);
@@ -229,9 +232,12 @@ impl<'a> Placer<'a> {
             Entry { sha256: wanted.sha256, form: wanted.form, stamp: None, single: wanted.single };
         let remembered = self.remembered.get(&wanted.path);
         let right = Target::is_right(folder, name, &entry, Some(wanted.size), remembered, &|_| ());
+        // What was there before us, or was asked for by name, is not for a later snapshot to take away.
+        entry.single |= !self.target.disposable && remembered.is_some_and(|remembered| remembered.single);
         if let State::Right(stamp) = right.map_err(writing(folder, name))? {
             told(wanted.size);
             entry.stamp = stamp;
+            entry.single |= !self.target.disposable && remembered.is_none();
             return Ok((entry, false));
         }
         entry.stamp = self.replace(folder, wanted, &entry, told)?;

@@ -6,7 +6,6 @@ use super::error::OpsError;
 use super::models::{GitRefInfo, GitRefs, RefMove};
 use super::{Actor, Repository};
 use crate::snapshot::resolve;
-use crate::store::StoreError;
 use crate::store::id::ObjectId;
 use crate::store::publish::{Change, move_ref};
 use crate::store::refname::RefName;
@@ -23,8 +22,8 @@ pub(super) struct NewRef<'a> {
     pub(super) command: &'static str,
     /// Whether one that is there already will do.
     pub(super) exist_ok: bool,
-    /// What it points at; may add an object.
-    pub(super) target: &'a dyn Fn(&mut Transaction<'_>) -> Result<ObjectId, StoreError>,
+    /// What it points at, in the state that nobody collects from while the transaction lasts; may add an object.
+    pub(super) target: &'a dyn Fn(&mut Transaction<'_>, &View) -> Result<ObjectId, OpsError>,
 }
 
 impl Repository {
@@ -61,7 +60,7 @@ impl Repository {
                 }
                 return Err(OpsError::RefExists { name: new.name.to_string(), at });
             }
-            let target = (new.target)(transaction)?;
+            let target = (new.target)(transaction, view)?;
             let refs = vec![move_ref(new.name.clone(), None, Some(target), &new.message)];
             transaction.publish(Change { refs, default_branch: None })?;
             Ok(target)

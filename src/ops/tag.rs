@@ -11,6 +11,7 @@ use crate::store::object::Tag;
 use crate::store::object::message;
 use crate::store::refname::RefName;
 use crate::store::transaction::Transaction;
+use crate::store::vault::View;
 
 impl Repository {
     /// Every tag, by name.
@@ -32,19 +33,17 @@ impl Repository {
         actor: &Actor,
     ) -> Result<ObjectId, OpsError> {
         let name = RefName::tag(tag)?;
-        let commit = resolve::commit(&*self.vault().refresh()?, revision.unwrap_or("HEAD"))?;
-        let target = |transaction: &mut Transaction<'_>| match tag_message {
-            None => Ok(commit),
-            Some(text) => {
-                let tag = Tag {
-                    target: commit,
-                    target_kind: Kind::Commit,
-                    name: tag.as_bytes().to_vec(),
-                    tagger: Some(actor.signature.clone()),
-                    message: message(text, None),
-                };
-                transaction.add_object(Kind::Tag, &tag.encode())
-            }
+        let target = |transaction: &mut Transaction<'_>, view: &View| {
+            let commit = resolve::commit(view, revision.unwrap_or("HEAD"))?;
+            let Some(text) = tag_message else { return Ok(commit) };
+            let tag = Tag {
+                target: commit,
+                target_kind: Kind::Commit,
+                name: tag.as_bytes().to_vec(),
+                tagger: Some(actor.signature.clone()),
+                message: message(text, None),
+            };
+            Ok(transaction.add_object(Kind::Tag, &tag.encode())?)
         };
         let message = format!("tag: {tag}");
         self.create_ref(&NewRef { name, message, command: "tag", exist_ok, target: &target }, actor)

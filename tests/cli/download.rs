@@ -155,3 +155,40 @@ fn modes_and_links_come_out_as_they_went_in() {
     assert_eq!(fs::metadata(folder.join("bin/run")).unwrap().nlink(), 1);
     desk.on(["verify", "--full"]).ok();
 }
+
+#[test]
+fn what_was_asked_for_by_name_or_was_there_before_is_not_taken_away() {
+    let desk = Desk::new();
+    for name in ["a", "b", "c", "d/e", "README.md"] {
+        desk.commit_file(name, name);
+    }
+    // One call after another into one folder.
+    desk.on(["download", "a", "b", "--local-dir", "out"]).ok();
+    desk.on(["download", "c", "d", "--local-dir", "out"]).ok();
+    desk.on(["download", "d", "--local-dir", "out"]).ok();
+    for name in ["a", "b", "c", "d/e"] {
+        assert!(desk.path("out").join(name).exists(), "{name} was taken away");
+    }
+    // A file of the user's own that equals a committed one, and goes from the revision.
+    desk.write("out/README.md", "README.md");
+    desk.on(["snapshot", "--local-dir", "out"]).ok();
+    desk.on(["rm", "README.md", "a", "-m", "x"]).ok();
+    desk.on(["snapshot", "--local-dir", "out"]).ok();
+    assert!(desk.path("out/README.md").exists() && desk.path("out/a").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn an_executable_bit_that_changed_is_given_to_the_copy() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let desk = Desk::new();
+    let local = desk.write("run.sh", "#!/bin/sh\n");
+    desk.commit(["run.sh"]);
+    desk.on(["snapshot", "--local-dir", "out"]).ok();
+    desk.on(["snapshot", "--local-dir", "out"]).ok();
+    fs::set_permissions(&local, fs::Permissions::from_mode(0o755)).unwrap();
+    desk.commit(["run.sh"]);
+    desk.on(["snapshot", "--local-dir", "out"]).ok();
+    let mode = fs::metadata(desk.path("out/run.sh")).unwrap().permissions().mode();
+    assert!(mode & 0o111 != 0, "{mode:o}");
+}

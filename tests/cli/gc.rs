@@ -93,3 +93,16 @@ fn space_is_accounted_for() {
     assert!(desk.on(["du", "main"]).ok().out.contains("d/"));
     desk.on(["du", "main", "--path", "none"]).fails(3, &["none"]);
 }
+
+/// A vault from a stranger may have a link where its cache belongs.
+#[cfg(unix)]
+#[test]
+fn pruning_a_cache_that_is_a_link_touches_nothing_outside() {
+    let desk = Desk::new();
+    desk.commit_file("f", "1");
+    let mine = desk.write("elsewhere/mine", "mine");
+    fs::remove_dir_all(desk.path("vault/cache")).unwrap();
+    std::os::unix::fs::symlink(desk.path("elsewhere"), desk.path("vault/cache")).unwrap();
+    desk.on(["gc", "--prune=now", "--prune-cache"]);
+    assert!(mine.exists(), "what the link leads to was emptied");
+}

@@ -87,12 +87,13 @@ impl Repository {
             return Ok(Landed { branch, before, after: known(&step, before), step });
         }
         let mut transaction = transaction.map_or_else(begin, Ok)?;
-        let mut worked_out = Some((before, step));
+        let mut worked_out = Some((before, view.state.collected, step));
         attempt(&mut transaction, |transaction, view| {
             let before = head(view, &branch)?;
             check_parent(&branch, parent, before)?;
             let step = match worked_out.take() {
-                Some((at, step)) if at == before => step,
+                // What a collection removed meanwhile must not be built on, so then it is worked out again.
+                Some((at, collected, step)) if (at, collected) == (before, view.state.collected) => step,
                 _ => plan(view, &branch, before, &choices)?,
             };
             let after = publish(transaction, &branch, before, &step)?;
