@@ -86,11 +86,12 @@ impl Failure {
             let line = if as_json {
                 json_line(&json!({ "error": { "code": self.code, "message": self.message } }))
             } else {
-                format!("error: {}", printable(&self.message))
+                // One line, whatever a name in it holds: a line feed must not forge another message.
+                format!("error: {}", printable(&self.message).replace('\n', "\\n"))
             };
-            // Nobody is left to tell when standard error is gone too.
-            if writeln!(io::stderr(), "{line}").is_err() {
-                return ExitCode::FAILURE;
+            if let Err(error) = writeln!(io::stderr(), "{line}") {
+                // Nobody is left to tell; the exit code still says it.
+                tracing::debug!(%error, "standard error is gone");
             }
         }
         ExitCode::from(self.exit_code())

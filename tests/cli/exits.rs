@@ -153,3 +153,11 @@ fn reading_commands_leave_the_vault_as_it_is() {
     }
     assert_eq!(state(), before);
 }
+
+#[cfg(unix)]
+#[test]
+fn a_line_feed_in_a_name_forges_no_second_line() {
+    let desk = Desk::new();
+    let error = desk.on(["rev-parse", "--", "a\nerror: the vault is damaged"]).fails(3, &["a\\nerror"]).err;
+    assert_eq!(error.lines().count(), 1, "{error}");
+}

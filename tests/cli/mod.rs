@@ -41,6 +41,7 @@ mod show;
 #[cfg(unix)]
 mod special;
 mod status;
+mod upload;
 mod verify;
 
 /// The program under its short name.

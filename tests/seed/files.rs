@@ -271,7 +271,9 @@ fn s49_an_export_mirrors_the_layout_and_stays_out_of_the_vault() {
     assert_eq!(desk.on(["snapshot", "--local-dir", "out"]).text(), "out");
     assert_eq!(tree(&desk.path("out")), ["a/b/c.txt", "top.txt"]);
     for inside in ["vault", "vault/new/folder", "vault/cache", "out/../vault/x", "nowhere/../vault/x"] {
-        let why = if inside.starts_with("nowhere") { "without `..`" } else { "inside the vault" };
+        // Windows takes `..` off before it looks whether the folder is there.
+        let goes_up = inside.starts_with("nowhere") && !cfg!(windows);
+        let why = if goes_up { "without `..`" } else { "inside the vault" };
         desk.on(["snapshot", "--local-dir", inside]).fails(1, &[why]);
         desk.on(["download", "top.txt", "--local-dir", inside]).fails(1, &[why]);
     }

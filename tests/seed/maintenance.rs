@@ -78,14 +78,18 @@ fn s53_damage_is_an_error_that_names_ref_and_path() {
         assert!(!report.ok && finding.affects[0].starts_with("folder/large@"), "{report:?}");
         assert_eq!(finding.refs, ["refs/heads/main"]);
     }
-    // A missing object, and with it what came before: the ref is named.
-    let bench = Bench::new();
-    bench.commit(&[add("f", "1")]);
-    let first = vault_file(&bench, ".idx");
-    bench.commit(&[add("g", "2")]);
-    fs::remove_file(first).unwrap();
-    let report = Repository::open(&bench.path("vault")).unwrap().quick_verify().unwrap();
-    assert!(!report.ok && format!("{report:?}").contains("refs/heads/main"), "{report:?}");
+    // A missing object, and with it what came before: the ref is named. (On Windows a file that is open, as it is
+    // here, goes only when it is closed.)
+    #[cfg(unix)]
+    {
+        let bench = Bench::new();
+        bench.commit(&[add("f", "1")]);
+        let first = vault_file(&bench, ".idx");
+        bench.commit(&[add("g", "2")]);
+        fs::remove_file(first).unwrap();
+        let report = Repository::open(&bench.path("vault")).unwrap().quick_verify().unwrap();
+        assert!(!report.ok && format!("{report:?}").contains("refs/heads/main"), "{report:?}");
+    }
     // A version nobody knows.
     let bench = Bench::new();
     damage(&bench.path("vault/HUBVAULT"), |bytes| {

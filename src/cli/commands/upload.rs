@@ -122,16 +122,21 @@ pub(super) fn run(cli: &Cli, args: &UploadArgs) -> Result<(), Failure> {
 fn path_in_repo(args: &UploadArgs, is_folder: bool) -> Result<Option<RepoPath>, Failure> {
     match args.path_in_repo.as_deref() {
         None | Some("." | "./" | "/") if is_folder => Ok(None),
-        Some(path) => repo_path(path).map(Some),
-        None => {
-            let name = args.local.file_name().and_then(|name| name.to_str());
-            let name = name.ok_or_else(|| {
-                Failure::usage(format!(
-                    "`{}` has no usable name of its own; say where it goes: hv upload FILE PATH_IN_REPO",
-                    args.local.display()
-                ))
-            })?;
-            repo_path(name).map(Some)
+        None | Some("." | "./" | "/") => repo_path(own_name(args)?).map(Some),
+        // As `cp` does it: what ends in a slash is a folder to put the file into.
+        Some(path) if !is_folder && path.ends_with('/') => {
+            repo_path(&format!("{path}{}", own_name(args)?)).map(Some)
         }
+        Some(path) => repo_path(path).map(Some),
     }
+}
+
+fn own_name(args: &UploadArgs) -> Result<&str, Failure> {
+    let name = args.local.file_name().and_then(|name| name.to_str());
+    name.ok_or_else(|| {
+        Failure::usage(format!(
+            "`{}` has no usable name of its own; say where it goes: hv upload FILE PATH_IN_REPO",
+            args.local.display()
+        ))
+    })
 }
