@@ -3,7 +3,7 @@
 //! A path is followed from commit to the first parent that has the same entry there; where no parent has, that commit
 //! changed it. All wanted paths are followed together: between two commits only folders that differ are read, so the
 //! cost is that of the changes on the way, not of the paths times the history. What a listing found is kept in the
-//! vault's disposable cache ([`table`]), so that the next one walks only what is new. A table is believed when it is whole
+//! vault's disposable cache (`table`), so that the next one walks only what is new. A table is believed when it is whole
 //! and the trees agree with a sample of it. This file knows commits and trees; not how a listing is shown.
 
 mod table;

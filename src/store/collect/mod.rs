@@ -1,7 +1,7 @@
 //! Garbage collection: freeing what no mark needs, as a transaction like any other.
 //!
-//! Which rows are needed is said by [`super::mark`]; [`survey`] decides what becomes of packs and indexes,
-//! [`compose`] says again what is still needed of those that go, and [`run`] publishes that and only then removes
+//! Which rows are needed is said by [`super::mark`]; `survey` decides what becomes of packs and indexes,
+//! `compose` says again what is still needed of those that go, and `run` publishes that and only then removes
 //! files. A crash in between leaves files that nothing names, which the next collection removes. Nothing here
 //! knows refs, a clock or who asks. `docs/decisions/0006-garbage-collection.md` is why it is like this.
 
