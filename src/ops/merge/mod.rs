@@ -464,6 +464,41 @@ mod tests {
         }
     }
 
+    /// Two names that are one on some systems, both new on one side: no side settles that. Only a stranger's vault can
+    /// hold such a tree.
+    #[test]
+    fn names_that_clash_on_one_side_stay_a_conflict_whoever_is_favoured() {
+        let repository = vault();
+        put(&repository, 1, "main", "f", "1");
+        let base = repository.rev_parse("HEAD").unwrap();
+        let id = repository.rev_parse("HEAD:f").unwrap();
+        let file = |name: &str| TreeEntry { name: name.into(), mode: Mode::File, id };
+        let tree = Tree::from_entries(vec![file("A"), file("a"), file("f")]).unwrap();
+        let mut transaction = repository.vault().begin(actor(2).context("test")).unwrap();
+        let commit = Commit {
+            tree: transaction.add_object(Kind::Tree, &tree.encode()).unwrap(),
+            parents: vec![base],
+            author: actor(2).signature,
+            committer: actor(2).signature,
+            extra_headers: Vec::new(),
+            message: b"m".to_vec(),
+        };
+        let theirs = transaction.add_object(Kind::Commit, &commit.encode()).unwrap();
+        let refs = vec![move_ref(RefName::branch("theirs").unwrap(), None, Some(theirs), "test")];
+        transaction.publish(Change { refs, default_branch: None }).unwrap();
+        drop(transaction);
+        put(&repository, 3, "main", "g", "2");
+        let by_path = vec![(RepoPath::new("A").unwrap(), Resolution::Theirs)];
+        for (favor, resolutions) in [(Some(Favor::Theirs), Vec::new()), (None, by_path)] {
+            let options = MergeOptions { favor, resolutions, ..MergeOptions::default() };
+            let result = repository.merge("theirs", &options, &actor(4)).unwrap();
+            assert_eq!(result.status, MergeStatus::Conflict);
+            assert_eq!(result.conflicts[0].conflict_type, ConflictType::CaseFold);
+        }
+        let options = MergeOptions { favor: Some(Favor::Ours), ..MergeOptions::default() };
+        assert_eq!(repository.merge("theirs", &options, &actor(5)).unwrap().status, MergeStatus::Merged);
+    }
+
     #[test]
     fn histories_without_a_common_ancestor_need_a_word() {
         let repository = vault();

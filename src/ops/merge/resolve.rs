@@ -215,7 +215,8 @@ fn first_leaf(merged: &Merged, name: &[u8]) -> (Vec<u8>, Stages) {
     (path, [None, None, leaf])
 }
 
-/// Settles a clash of two names: the new one goes, or the one in its way.
+/// Settles a clash of two names: the new one goes, or the one in its way. `false` when that is not to be settled: nobody
+/// chose, or the choice takes nothing away (both names are new on one side), and asking again would never end.
 fn unclash(
     trees: &Overlay<'_>,
     ours: ObjectId,
@@ -233,38 +234,39 @@ fn unclash(
     match choice {
         Choice::Side(Favor::Ours) | Choice::Nothing => {
             let gone = |path: &Vec<u8>| path == new || path.starts_with(&below);
-            merged.results.iter_mut().filter(|(path, _)| gone(path)).for_each(|(_, leaf)| *leaf = None);
+            let results = merged.results.iter_mut().filter(|(path, leaf)| gone(path) && leaf.is_some());
+            Ok(results.map(|(_, leaf)| *leaf = None).count() > 0)
         }
         Choice::Side(Favor::Theirs) | Choice::File(_) => {
-            remove(trees, ours, merged, other)?;
+            let removed = remove(trees, ours, merged, other)?;
             if let Choice::File(leaf) = choice {
                 merged.results.insert(new.clone(), Some(leaf));
             }
+            Ok(removed)
         }
     }
-    Ok(true)
 }
 
-/// Takes away a file or a whole folder of ours.
-fn remove(trees: &Overlay<'_>, ours: ObjectId, merged: &mut Merged, path: &[u8]) -> Result<(), OpsError> {
+/// Takes away a file or a whole folder of ours; answers whether it was there.
+fn remove(trees: &Overlay<'_>, ours: ObjectId, merged: &mut Merged, path: &[u8]) -> Result<bool, OpsError> {
     let mut at = (Mode::Directory, ours);
     for name in path.split(|&byte| byte == b'/') {
         match trees.tree(at.1)?.find(name) {
             Some(entry) => at = (entry.mode, entry.id),
-            None => return Ok(()),
+            None => return Ok(false),
         }
     }
     if at.0 != Mode::Directory {
         merged.ours.insert(path.to_vec(), Some(Leaf { mode: at.0, id: at.1 }));
         merged.results.insert(path.to_vec(), None);
-        return Ok(());
+        return Ok(true);
     }
     tree_diff::<SnapshotError>(trees, path, Some(at.1), None, &mut |change| {
         merged.ours.insert(change.path.clone(), change.old);
         merged.results.insert(change.path, None);
         Ok(true)
     })?;
-    Ok(())
+    Ok(true)
 }
 
 /// The choices as they can be looked up, without content yet.
