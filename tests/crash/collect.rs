@@ -10,6 +10,8 @@ use std::io::{self, Write as _};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use hubvault::ops::gc::{GcOptions, GcReport};
+use hubvault::ops::merge::{Favor, MergeOptions};
+use hubvault::ops::replay::ReplayOptions;
 use hubvault::ops::squash::SquashOptions;
 use hubvault::ops::{CommitOperation, CommitOptions, OpsError, RepoPath};
 use hubvault::store::StoreError;
@@ -342,6 +344,55 @@ fn without_locks_a_commit_never_relies_on_what_is_collected_meanwhile() {
     }
     println!("{done} times made, {refused} times refused");
     assert!(done > 5 && refused > 5, "{done} {refused}");
+}
+
+/// Puts a ref on, or makes a commit of, something that only its id leads to.
+type Rescue = fn(&Repository, &str) -> Result<(), OpsError>;
+
+#[test]
+fn a_ref_never_goes_to_what_is_collected_meanwhile() {
+    let rescues: [(&str, Rescue); 4] = [
+        ("branch", |repository, id| repository.create_branch("back", Some(id), false, &actor(920)).map(drop)),
+        ("tag", |repository, id| {
+            repository.create_tag("back", Some("kept"), Some(id), false, &actor(921)).map(drop)
+        }),
+        ("merge", |repository, id| {
+            let options =
+                MergeOptions { allow_unrelated: true, favor: Some(Favor::Theirs), ..MergeOptions::default() };
+            repository.merge(id, &options, &actor(922)).map(drop)
+        }),
+        ("cherry-pick", |repository, id| {
+            let options = ReplayOptions { favor: Some(Favor::Theirs), ..ReplayOptions::default() };
+            repository.cherry_pick(id, &options, &actor(923)).map(drop)
+        }),
+    ];
+    let dead = dead_commit(&littered());
+    for (what, rescue) in rescues {
+        let (mut done, mut refused) = (0, 0);
+        for step in 0.. {
+            let inner = littered();
+            let collected = inner.clone();
+            // Opened before: what counts is what it looks at afterwards.
+            let media = Hooked::new(&inner, false, usize::MAX, || ());
+            let repository = on(&media).unwrap();
+            *media.hook.lock().unwrap() = (step, Some(Box::new(move || drop(gc(&collected, 924).unwrap()))));
+            let outcome = rescue(&repository, &dead);
+            if media.is_over() {
+                break;
+            }
+            let at = format!("collected before step {step} of a {what}");
+            if outcome.is_ok() {
+                done += 1
+            } else {
+                refused += 1
+            }
+            look(&inner).unwrap_or_else(|error| panic!("{at} ({outcome:?}): {error}"));
+            assert_eq!(complaints(&open(&inner).unwrap(), true), None, "{at}");
+            gc(&inner, 925).unwrap_or_else(|error| panic!("{at} ({outcome:?}), then again: {error}"));
+        }
+        println!("{what}: {done} times made, {refused} times refused");
+        assert!(done > 0 && refused > 3, "{what}: {done} {refused}");
+    }
 }
 
 #[test]
