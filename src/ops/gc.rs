@@ -5,12 +5,14 @@
 //! what cannot be read could lead to anything.
 
 use std::collections::HashSet;
+use std::io;
+use std::path::Path;
 
 use serde::Serialize;
 
 use super::error::OpsError;
 use super::gone::{self, GoneFile};
-use super::{Actor, Repository};
+use super::{Actor, Repository, folder};
 use crate::store::StoreError;
 use crate::store::collect::{Basis, Folder, Outcome, Plan, Policy, leftovers, readers};
 use crate::store::id::{ObjectId, PackId};
@@ -233,20 +235,10 @@ impl Repository {
         let media = self.vault().media();
         let (files, bytes) = folder_size(media, "cache");
         match self.root() {
-            // A link in its place leads out of the vault; below it, links are removed and not followed.
-            Some(root) if std::fs::symlink_metadata(root.join("cache")).is_ok_and(|cache| cache.is_dir()) => {
-                let names = std::fs::read_dir(root.join("cache")).into_iter().flatten();
-                for entry in names {
-                    let failed =
-                        |source| StoreError::Io { action: "remove", file: "cache".to_owned(), source };
-                    let entry = entry.map_err(failed)?;
-                    let is_folder = entry.file_type().map_err(failed)?.is_dir();
-                    let path = entry.path();
-                    if is_folder { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) }
-                        .map_err(failed)?;
-                }
+            Some(root) => {
+                let failed = |source| StoreError::Io { action: "empty", file: "cache".to_owned(), source };
+                clear_cache(root).map_err(failed)?;
             }
-            Some(_) => {}
             None => remove_files(media, "cache"),
         }
         let (files_left, bytes_left) = folder_size(media, "cache");
@@ -420,6 +412,17 @@ impl GcReport {
 
 fn signed(bytes: u64) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+/// Empties `cache/`. It is reached and emptied without following a link: a stranger's vault may have one there.
+fn clear_cache(root: &Path) -> io::Result<()> {
+    match folder::Folder::top(root)?.child("cache") {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        cache => {
+            let cache = cache?;
+            cache.names()?.iter().try_for_each(|name| cache.clear(name))
+        }
+    }
 }
 
 /// Number and bytes of the files below a folder of the vault.

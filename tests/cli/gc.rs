@@ -103,6 +103,12 @@ fn pruning_a_cache_that_is_a_link_touches_nothing_outside() {
     let mine = desk.write("elsewhere/mine", "mine");
     fs::remove_dir_all(desk.path("vault/cache")).unwrap();
     std::os::unix::fs::symlink(desk.path("elsewhere"), desk.path("vault/cache")).unwrap();
-    desk.on(["gc", "--prune=now", "--prune-cache"]);
+    desk.on(["gc", "--prune=now", "--prune-cache"]).fails(1, &["cannot empty `cache` in the vault"]);
     assert!(mine.exists(), "what the link leads to was emptied");
+    // Below it, a link goes and what it leads to stays.
+    fs::remove_file(desk.path("vault/cache")).unwrap();
+    fs::create_dir(desk.path("vault/cache")).unwrap();
+    std::os::unix::fs::symlink(desk.path("elsewhere"), desk.path("vault/cache/files")).unwrap();
+    desk.on(["gc", "--prune=now", "--prune-cache"]).ok();
+    assert!(mine.exists() && !desk.path("vault/cache/files").is_symlink());
 }

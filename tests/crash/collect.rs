@@ -382,9 +382,9 @@ fn a_ref_never_goes_to_what_is_collected_meanwhile() {
             }
             let at = format!("collected before step {step} of a {what}");
             if outcome.is_ok() {
-                done += 1
+                done += 1;
             } else {
-                refused += 1
+                refused += 1;
             }
             look(&inner).unwrap_or_else(|error| panic!("{at} ({outcome:?}): {error}"));
             assert_eq!(complaints(&open(&inner).unwrap(), true), None, "{at}");

@@ -490,7 +490,7 @@ mod tests {
         put(&repository, 3, "main", "g", "2");
         let by_path = vec![(RepoPath::new("A").unwrap(), Resolution::Theirs)];
         for (favor, resolutions) in [(Some(Favor::Theirs), Vec::new()), (None, by_path)] {
-            let options = MergeOptions { favor, resolutions, ..MergeOptions::default() };
+            let options = MergeOptions { resolutions, favor, ..MergeOptions::default() };
             let result = repository.merge("theirs", &options, &actor(4)).unwrap();
             assert_eq!(result.status, MergeStatus::Conflict);
             assert_eq!(result.conflicts[0].conflict_type, ConflictType::CaseFold);
