@@ -32,6 +32,7 @@ pub mod object;
 pub mod pack;
 pub mod path;
 pub mod pointer;
+pub mod proof;
 pub mod publish;
 pub mod refname;
 mod scratch;
