@@ -5,11 +5,12 @@
 //! same in every mount of the same path) and everything may be cached for ever.
 
 mod errno;
+mod folders;
 mod node;
+mod walk;
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -17,14 +18,13 @@ use std::time::{Duration, SystemTime};
 use hubvault_platform::port::{
     Attributes, DirEntry, FileHandle, NodeId, NodeKind, PortError, ReadOnlyTree, Visit, VolumeInfo,
 };
-use lru::LruCache;
 
 use self::errno::port_error;
+use self::folders::{Folder, Folders, measure_all};
 use self::node::{Node, Nodes};
-use crate::snapshot::{FileReader, Mode, ObjectId, Snapshot, SnapshotError, Tree, TreeEntry};
+use self::walk::Walk;
+use crate::snapshot::{FileReader, Mode, Snapshot, SnapshotError, TreeEntry};
 
-/// Folders kept decoded: a listing comes in many calls, and names are looked up one by one.
-const FOLDERS: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not zero");
 /// Longest name a Git tree can carry that any system here shows.
 const NAME_MAX: u32 = 255;
 /// Most entries that are summed up for `statfs`: a few nested folders that repeat each other can list more
@@ -39,11 +39,20 @@ pub struct SnapshotTree {
     snapshot: Snapshot,
     modified: SystemTime,
     nodes: Nodes,
-    folders: Mutex<LruCache<ObjectId, Arc<Tree>>>,
-    files: Mutex<HashMap<u64, Arc<FileReader>>>,
+    folders: Folders,
+    walk: Walk,
+    files: Mutex<HashMap<u64, Arc<OpenFile>>>,
     next_handle: AtomicU64,
     served: AtomicU64,
     volume: OnceLock<VolumeInfo>,
+}
+
+/// An open file and its node.
+#[derive(Debug)]
+struct OpenFile {
+    reader: FileReader,
+    node: Node,
+    number: u64,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -62,9 +71,10 @@ impl SnapshotTree {
         };
         Self {
             modified: modified.unwrap_or(SystemTime::UNIX_EPOCH),
-            nodes: Nodes::new(snapshot.root()),
+            nodes: Nodes::new(&snapshot.root()),
             snapshot,
-            folders: Mutex::new(LruCache::new(FOLDERS)),
+            folders: Folders::default(),
+            walk: Walk::default(),
             files: Mutex::new(HashMap::new()),
             next_handle: AtomicU64::new(1),
             served: AtomicU64::new(0),
@@ -76,38 +86,78 @@ impl SnapshotTree {
         self.nodes.get(id.0).ok_or(PortError::NotFound)
     }
 
-    fn folder(&self, id: NodeId) -> Result<Arc<Tree>, PortError> {
+    fn folder(&self, id: NodeId) -> Result<Arc<Folder>, PortError> {
         let node = self.node(id)?;
-        if node.entry.mode != Mode::Directory {
+        if node.mode != Mode::Directory {
             return Err(PortError::NotADirectory);
         }
-        if let Some(tree) = lock(&self.folders).get(&node.entry.id) {
-            return Ok(Arc::clone(tree));
-        }
-        let tree = self.snapshot.tree(node.entry.id).map_err(|e| port_error(&e))?;
-        let tree = Arc::new(tree);
-        lock(&self.folders).put(node.entry.id, Arc::clone(&tree));
-        Ok(tree)
+        self.folders.get(node.id, |id| self.snapshot.tree(id)).map_err(|e| port_error(&e))
     }
 
     fn describe(&self, id: u64, entry: &TreeEntry) -> Result<Attributes, PortError> {
-        let kind = kind_of(entry.mode);
-        let size = match kind {
+        let size = match kind_of(entry.mode) {
             NodeKind::Directory => 0,
             NodeKind::File | NodeKind::Symlink => self.snapshot.info(entry).map_err(|e| port_error(&e))?.size,
         };
-        Ok(Attributes {
+        Ok(self.attributes_of(id, entry.mode, size))
+    }
+
+    fn attributes_of(&self, id: u64, mode: Mode, size: u64) -> Attributes {
+        Attributes {
             node: NodeId(id),
-            kind,
+            kind: kind_of(mode),
             size,
-            executable: entry.mode == Mode::Executable,
+            executable: mode == Mode::Executable,
             modified: self.modified,
             links: 1,
             blocks512: size.div_ceil(512),
-        })
+        }
     }
 
-    fn file(&self, handle: FileHandle) -> Result<Arc<FileReader>, PortError> {
+    /// Looks up the sizes of what is in a folder that is being listed: with those of its neighbours, if they come next.
+    fn look_up_sizes(&self, number: u64, folder: &Folder) {
+        let Some(node) = self.nodes.get(number).filter(|node| node.parent != number && !folder.is_measured())
+        else {
+            return;
+        };
+        let Ok(parent) = self.folder(NodeId(node.parent)) else { return };
+        let is =
+            |entry: &TreeEntry| entry.id == node.id && self.nodes.number(node.parent, &entry.name) == number;
+        let Some(ahead) = self.walk.count(node.parent, &parent.tree, is) else { return };
+        let (mut folders, mut entries) = (Vec::new(), 0);
+        for (at, entry) in ahead.folders(&parent.tree) {
+            let Ok(folder) = self.folders.get(entry.id, |id| self.snapshot.tree(id)) else { break };
+            entries += folder.tree.entries().len();
+            if entries > ahead.entries && !folders.is_empty() {
+                break;
+            }
+            folders.push(folder);
+            self.walk.went_to(node.parent, at);
+        }
+        measure_all(&self.snapshot, &folders);
+    }
+
+    /// What a file is called, for a message: its name is kept only in its folder.
+    fn name_of(&self, number: u64, node: Node) -> Option<String> {
+        let folder = self.folder(NodeId(node.parent)).ok()?;
+        let mut entries = folder.tree.entries().iter();
+        let named =
+            |entry: &&TreeEntry| entry.id == node.id && self.nodes.number(node.parent, &entry.name) == number;
+        entries.find(named).map(|entry| String::from_utf8_lossy(&entry.name).into_owned())
+    }
+
+    /// The port's error for a file that cannot be read, with its name.
+    fn unreadable(&self, number: u64, node: Node, error: SnapshotError) -> PortError {
+        let error = match (error, self.name_of(number, node)) {
+            (SnapshotError::Read { source, .. }, Some(name)) => {
+                SnapshotError::Read { file: format!("{name}@{}", self.snapshot.revision()), source }
+            }
+            (error, _) => error,
+        };
+        port_error(&error)
+    }
+
+    fn file(&self, handle: FileHandle) -> Result<Arc<OpenFile>, PortError> {
         lock(&self.files).get(&handle.0).cloned().ok_or(PortError::StaleHandle)
     }
 
@@ -133,10 +183,10 @@ impl SnapshotTree {
     fn tags(&self, node: &Node) -> Result<Vec<(&'static [u8], String)>, SnapshotError> {
         let mut tags: Vec<(&'static [u8], String)> = vec![
             (b"user.hubvault.commit", self.snapshot.id().to_string()),
-            (b"user.hubvault.oid", node.entry.id.to_string()),
+            (b"user.hubvault.oid", node.id.to_string()),
         ];
-        if node.entry.mode != Mode::Directory {
-            let info = self.snapshot.info(&node.entry)?;
+        if node.mode != Mode::Directory {
+            let info = self.snapshot.info(&node.entry())?;
             tags.push((b"user.hubvault.sha256", info.sha256.to_string()));
             tags.push((b"user.hubvault.lfs", info.pointer_size.is_some().to_string()));
         }
@@ -155,14 +205,14 @@ fn kind_of(mode: Mode) -> NodeKind {
 impl ReadOnlyTree for SnapshotTree {
     fn lookup(&self, parent: NodeId, name: &[u8]) -> Result<Attributes, PortError> {
         let folder = self.folder(parent)?;
-        let entry = folder.find(name).ok_or(PortError::NotFound)?;
+        let entry = folder.tree.find(name).ok_or(PortError::NotFound)?;
         let attributes = self.describe(0, entry)?;
         let id = self.nodes.look_up(parent.0, entry);
         Ok(Attributes { node: NodeId(id), ..attributes })
     }
 
     fn attributes(&self, node: NodeId) -> Result<Attributes, PortError> {
-        self.describe(node.0, &self.node(node)?.entry)
+        self.describe(node.0, &self.node(node)?.entry())
     }
 
     fn forget(&self, node: NodeId, lookups: u64) {
@@ -180,15 +230,21 @@ impl ReadOnlyTree for SnapshotTree {
         visit: &mut dyn FnMut(DirEntry<'_>) -> Visit,
     ) -> Result<(), PortError> {
         let folder = self.folder(node)?;
+        if offset == 0 {
+            self.look_up_sizes(node.0, &folder);
+        }
         let skip = usize::try_from(offset).unwrap_or(usize::MAX);
-        for (at, entry) in (1..).zip(folder.entries()).skip(skip) {
+        for (at, entry) in folder.tree.entries().iter().enumerate().skip(skip) {
             let id = self.nodes.number(node.0, &entry.name);
-            let attributes = || self.describe(id, entry);
+            let attributes = || match folder.size(&self.snapshot, at) {
+                Some(size) => Ok(self.attributes_of(id, entry.mode, size)),
+                None => self.describe(id, entry),
+            };
             let shown = DirEntry {
                 name: &entry.name,
                 node: NodeId(id),
                 kind: kind_of(entry.mode),
-                next: at,
+                next: at as u64 + 1,
                 attributes: &attributes,
             };
             match visit(shown) {
@@ -201,21 +257,25 @@ impl ReadOnlyTree for SnapshotTree {
     }
 
     fn open(&self, node: NodeId) -> Result<FileHandle, PortError> {
+        let number = node.0;
         let node = self.node(node)?;
-        match kind_of(node.entry.mode) {
+        match kind_of(node.mode) {
             NodeKind::Directory => return Err(PortError::IsADirectory),
             NodeKind::Symlink => return Err(PortError::InvalidInput),
             NodeKind::File => {}
         }
-        let name = String::from_utf8_lossy(&node.entry.name).into_owned();
-        let file = self.snapshot.open_file(&node.entry, &name).map_err(|e| port_error(&e))?;
+        // What it is called is found when there is something to say about it.
+        let opened = self.snapshot.open_file(&node.entry(), "a file");
+        let reader = opened.map_err(|error| self.unreadable(number, node, error))?;
         let handle = self.next_handle.fetch_add(1, Relaxed);
-        lock(&self.files).insert(handle, Arc::new(file));
+        lock(&self.files).insert(handle, Arc::new(OpenFile { reader, node, number }));
         Ok(FileHandle(handle))
     }
 
     fn read(&self, handle: FileHandle, offset: u64, buffer: &mut [u8]) -> Result<usize, PortError> {
-        let n = self.file(handle)?.read_at(offset, buffer).map_err(|e| port_error(&e))?;
+        let file = self.file(handle)?;
+        let read = file.reader.read_at(offset, buffer);
+        let n = read.map_err(|error| self.unreadable(file.number, file.node, error))?;
         self.served.fetch_add(n as u64, Relaxed);
         Ok(n)
     }
@@ -225,7 +285,7 @@ impl ReadOnlyTree for SnapshotTree {
     }
 
     fn backing(&self, handle: FileHandle) -> Option<Arc<File>> {
-        let whole = self.file(handle).ok()?.whole_file().ok()??;
+        let whole = self.file(handle).ok()?.reader.whole_file().ok()??;
         whole.as_file()?.try_clone().ok().map(Arc::new)
     }
 
@@ -235,11 +295,12 @@ impl ReadOnlyTree for SnapshotTree {
     }
 
     fn read_link(&self, node: NodeId) -> Result<Vec<u8>, PortError> {
+        let number = node.0;
         let node = self.node(node)?;
-        if node.entry.mode != Mode::Symlink {
+        if node.mode != Mode::Symlink {
             return Err(PortError::InvalidInput);
         }
-        self.snapshot.read_link(&node.entry).map_err(|e| port_error(&e))
+        self.snapshot.read_link(&node.entry()).map_err(|error| self.unreadable(number, node, error))
     }
 
     fn xattr(&self, node: NodeId, name: &[u8]) -> Result<Option<Vec<u8>>, PortError> {
