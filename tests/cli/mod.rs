@@ -42,6 +42,7 @@ mod show;
 #[cfg(unix)]
 mod special;
 mod status;
+mod unchanged;
 mod upload;
 mod verify;
 
