@@ -340,6 +340,10 @@ impl Content for LocalFile {
         Ok(bytes)
     }
 
+    fn as_file(&self) -> Option<&File> {
+        Some(&self.file)
+    }
+
     fn fingerprint(&self) -> Option<Fingerprint> {
         recognise(&self.opened)
     }

@@ -3,10 +3,11 @@
 //! Small files go to a pack shared with their neighbours, in the order they come. A large file is written to a
 //! pack of its own while it is hashed (`pipeline`); when all of it turns out to be known nothing is kept, when
 //! much of it is known (or it compresses well) only the rest is moved to a shared pack (`spool`), and otherwise
-//! that pack, byte for byte the file, is kept: it is what a kernel can read by itself. Nothing here is durable
-//! or visible.
+//! that pack, byte for byte the file, is kept: it is what a kernel can read by itself. Where the file system can
+//! share blocks, that pack is there before its first byte is read (`reflink`). Nothing here is durable or visible.
 
 use std::borrow::Cow;
+use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ mod extend;
 mod known;
 mod many;
 mod pipeline;
+mod reflink;
 mod small;
 mod spool;
 
@@ -34,6 +36,7 @@ pub use many::{Sources, Storing};
 
 use extend::{Layout, Stretch};
 use known::Known;
+use reflink::Reflink;
 use small::Small;
 use spool::{Piece, Spool, Spooled, runs};
 
@@ -64,6 +67,10 @@ pub trait Content {
     fn sample(&mut self, offset: u64, len: usize) -> io::Result<Vec<u8>>;
     /// Whether it is still what it was when it was opened; asked after the last byte was read.
     fn is_unchanged(&mut self) -> io::Result<bool>;
+    /// The open file all of it is in, where there is one: what a file system can be asked to share the blocks of.
+    fn as_file(&self) -> Option<&File> {
+        None
+    }
     /// What tells this file from any other and from itself after a change, where there is such a thing.
     fn fingerprint(&self) -> Option<Fingerprint> {
         None
@@ -150,10 +157,19 @@ impl Transaction<'_> {
             if shrinks_well(&samples(content)?) { Compression::Try } else { Compression::Never };
         let tmp = self.next_tmp();
         let may_be_whole = compression == Compression::Never;
-        let spool = Spool::create(&*self.vault.media, &tmp, size, may_be_whole)?;
-        let identity = Identity::new(size, pointer);
-        let (sha256, blob, spooled) = pipeline::run(content, identity, Known::of(self), spool, progress)?;
-        check_unchanged(content)?;
+        let vault = self.vault;
+        let mut sink = vault.media.create(&tmp).map_err(StoreError::io("create", &tmp))?;
+        let shared = reflink::share(&mut *sink, &tmp, content)?;
+        let spool = Spool::new(&tmp, sink, shared, size, may_be_whole);
+        let (identity, known) = (Identity::new(size, pointer), Known::of(self));
+        let (sha256, blob, spooled) = if shared {
+            let mut copy = Reflink::open(&*vault.media, &tmp, content)?;
+            pipeline::run(&mut copy, identity, known, spool, progress)?
+        } else {
+            let found = pipeline::run(content, identity, known, spool, progress)?;
+            check_unchanged(content)?;
+            found
+        };
         let Spooled { sink, pieces, whole } = spooled;
         if self.is_known(sha256) {
             drop(sink);

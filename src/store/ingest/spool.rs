@@ -13,7 +13,7 @@ use super::pipeline::Part;
 use super::{MIN_RUN, SHORT_RUN, WORTH_SHARING};
 use crate::store::error::StoreError;
 use crate::store::id::ChunkHash;
-use crate::store::media::{Media, Sink};
+use crate::store::media::Sink;
 
 /// One chunk of a large file.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(super) struct Piece {
     pub(super) len: u32,
     /// Where the vault has it.
     pub(super) known: Option<Place>,
-    /// Where it is in the spooled file; `None` when it was not written.
+    /// Where it is in the spooled file; `None` when it is not there.
     pub(super) spooled: Option<u64>,
 }
 
@@ -124,7 +124,10 @@ pub(super) struct Spool<'a> {
     shared: u64,
     /// Whether it may still be kept whole.
     whole: bool,
+    /// Whether all of it is there already.
+    complete: bool,
     unwritten: Option<Part>,
+    /// Bytes of the spooled file so far.
     written: u64,
 }
 
@@ -137,19 +140,23 @@ pub(super) struct Spooled {
 }
 
 impl<'a> Spool<'a> {
-    /// Starts the file `tmp` for content of `size` bytes; `whole` says that it may be kept as it is.
-    pub(super) fn create(
-        media: &dyn Media,
-        tmp: &'a str,
-        size: u64,
-        whole: bool,
-    ) -> Result<Self, StoreError> {
-        let sink = media.create(tmp).map_err(StoreError::io("create", tmp))?;
-        let (pieces, undecided) = (Vec::new(), Vec::new());
-        let run = Run::of(0, None);
-        let credit = Credit::default();
-        let (shared, written, unwritten) = (0, 0, None);
-        Ok(Self { tmp, sink, size, pieces, run, credit, undecided, shared, whole, unwritten, written })
+    /// For content of `size` bytes, in the new file `tmp`: an empty one, or one that is `complete` already. `whole` says
+    /// that it may be kept as it is.
+    pub(super) fn new(tmp: &'a str, sink: Box<dyn Sink>, complete: bool, size: u64, whole: bool) -> Self {
+        Self {
+            tmp,
+            sink,
+            size,
+            pieces: Vec::new(),
+            run: Run::of(0, None),
+            credit: Credit::default(),
+            undecided: Vec::new(),
+            shared: 0,
+            whole,
+            complete,
+            unwritten: None,
+            written: 0,
+        }
     }
 
     /// Takes the next chunk.
@@ -162,7 +169,9 @@ impl<'a> Spool<'a> {
         self.run.push(cut.len);
         self.pieces.push(Piece { hash: cut.hash, len: cut.len, known: cut.known, spooled: None });
         // What is written while it may be whole is all of it, also the chunk that tips the scales.
-        if self.whole || cut.known.is_none() {
+        if self.complete {
+            self.place(at);
+        } else if self.whole || cut.known.is_none() {
             self.write(at, cut.parts)?;
         } else if self.run.is_long() {
             self.undecided.clear();
@@ -190,11 +199,16 @@ impl<'a> Spool<'a> {
         undecided.into_iter().try_for_each(|(at, parts)| self.write(at, parts))
     }
 
-    /// Writes a chunk, joined with what follows in the same buffer.
-    fn write(&mut self, at: usize, parts: Vec<Part>) -> Result<(), StoreError> {
+    /// The next bytes of the spooled file are this chunk.
+    fn place(&mut self, at: usize) {
         let piece = &mut self.pieces[at];
         piece.spooled = Some(self.written);
         self.written += u64::from(piece.len);
+    }
+
+    /// Writes a chunk, joined with what follows in the same buffer.
+    fn write(&mut self, at: usize, parts: Vec<Part>) -> Result<(), StoreError> {
+        self.place(at);
         for part in parts {
             let joined = self.unwritten.as_mut().is_some_and(|last| last.join(&part));
             if !joined {

@@ -67,15 +67,60 @@ fn context(n: u8) -> Context {
     Context { time, actor: "A <a>".into(), command: "test".into(), nonce: [n; 16] }
 }
 
+/// How the versions of a file are stored.
+#[derive(Clone, Copy)]
+enum Way {
+    /// One step after the other.
+    Plain,
+    /// As it ships.
+    Pipeline,
+    /// As it ships, where the file system shares blocks.
+    Reflink,
+}
+
+/// Content that is also in a file.
+struct OnDisk<'a>(Bytes<'a>, File);
+
+impl Content for OnDisk<'_> {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+    fn size(&self) -> u64 {
+        self.0.size()
+    }
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        panic!("the copy is read, not the source")
+    }
+    fn sample(&mut self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        self.0.sample(offset, len)
+    }
+    fn is_unchanged(&mut self) -> io::Result<bool> {
+        self.0.is_unchanged()
+    }
+    fn as_file(&self) -> Option<&File> {
+        Some(&self.1)
+    }
+}
+
+fn on_disk(bytes: &[u8]) -> OnDisk<'_> {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(bytes).unwrap();
+    OnDisk(Bytes::new("file", bytes), file)
+}
+
 /// Stores each version in a transaction of its own.
-fn store(versions: &[Vec<u8>], plainly: bool) -> (MemoryMedia, Vec<StoredFile>) {
+fn store(versions: &[Vec<u8>], way: Way) -> (MemoryMedia, Vec<StoredFile>) {
     let (media, vault) = new_vault();
+    media.allow_reflinks();
     let stored = versions.iter().enumerate().map(|(n, bytes)| {
         let mut transaction = vault.begin(context(u8::try_from(n).unwrap())).unwrap();
-        let stored = if plainly {
-            transaction.add_large_plainly("file", bytes, n % 2 == 1)
-        } else {
-            transaction.add_content(&mut Bytes::new("file", bytes), n % 2 == 1, &mut |_| ()).unwrap()
+        let pointer = n % 2 == 1;
+        let stored = match way {
+            Way::Plain => transaction.add_large_plainly("file", bytes, pointer),
+            Way::Pipeline => {
+                transaction.add_content(&mut Bytes::new("file", bytes), pointer, &mut |_| ()).unwrap()
+            }
+            Way::Reflink => transaction.add_content(&mut on_disk(bytes), pointer, &mut |_| ()).unwrap(),
         };
         transaction.publish(Change::default()).unwrap();
         stored
@@ -148,9 +193,11 @@ proptest! {
         for (seed, step) in (2..).zip(&steps) {
             versions.push(edited(versions.last().unwrap(), step, seed));
         }
-        let (plain, threaded) = (store(&versions, true), store(&versions, false));
-        prop_assert_eq!(&plain.1, &threaded.1);
+        let (plain, threaded) = (store(&versions, Way::Plain), store(&versions, Way::Pipeline));
+        let reflinked = store(&versions, Way::Reflink);
+        prop_assert_eq!((&plain.1, &plain.1), (&threaded.1, &reflinked.1));
         prop_assert!(plain.0.files() == threaded.0.files(), "the vaults differ");
+        prop_assert!(plain.0.files() == reflinked.0.files(), "the vaults differ where blocks are shared");
         let vault = Vault::open(Arc::new(threaded.0) as Arc<dyn Media>).unwrap();
         let catalog = &vault.view().catalog;
         for (stored, version) in threaded.1.iter().zip(&versions) {
@@ -162,7 +209,7 @@ proptest! {
 
 /// Bytes the vault grew by for each version after the first, and the extents of the last.
 fn growth(versions: &[Vec<u8>]) -> (Vec<u64>, usize) {
-    let (media, stored) = store(versions, false);
+    let (media, stored) = store(versions, Way::Pipeline);
     let vault = Vault::open(Arc::new(media) as Arc<dyn Media>).unwrap();
     let record = vault.view().catalog.file(stored.last().unwrap().sha256).unwrap();
     (stored[1..].iter().map(|stored| stored.new_bytes).collect(), record.extents.len())
@@ -215,16 +262,46 @@ fn what_is_known_is_not_written_again() {
     let first = noise(1, 8 << 20);
     let mut second = first.clone();
     second.splice(0..0, noise(2, 1000));
-    let (media, _) = store(&[first.clone(), second.clone()], false);
+    let (media, _) = store(&[first.clone(), second.clone()], Way::Pipeline);
     let written = |media: &MemoryMedia| {
         let operations = media.operations();
         let bytes = operations.iter().filter_map(|step| step.strip_prefix("write tmp/")?.rsplit_once('+'));
         bytes.map(|(_, len)| len.parse::<usize>().unwrap()).sum::<usize>()
     };
-    let plain = written(&store(&[first.clone(), second], true).0);
+    let plain = written(&store(&[first.clone(), second], Way::Plain).0);
     let tenth = first.len() / 10;
     assert!(written(&media) < first.len() + tenth + (1 << 20), "{} written", written(&media));
     assert!(plain > 2 * first.len(), "the plain way writes both: {plain}");
+}
+
+#[test]
+fn nothing_is_written_of_a_file_whose_blocks_are_shared() {
+    let (media, _) = store(&[noise(1, 4 << 20)], Way::Reflink);
+    let packs: Vec<String> = media.operations().into_iter().filter(|step| step.contains("tmp/")).collect();
+    let writes = packs.iter().filter_map(|step| step.strip_prefix("write ")?.rsplit_once('+'));
+    let written: usize = writes.map(|(_, len)| len.parse::<usize>().unwrap()).sum();
+    assert!(written < 100 << 10, "{packs:?}");
+    assert_eq!(packs.iter().filter(|step| step.starts_with("reflink")).count(), 1, "{packs:?}");
+}
+
+#[test]
+fn a_source_that_changes_after_its_blocks_were_shared_changes_nothing() {
+    let (media, vault) = new_vault();
+    media.allow_reflinks();
+    let bytes = noise(1, 2 << 20);
+    let mut content = on_disk(&bytes);
+    let mut source = content.1.try_clone().unwrap();
+    let mut transaction = vault.begin(context(1)).unwrap();
+    let stored = transaction.add_content(&mut content, true, &mut |_| drop(source.set_len(5))).unwrap();
+    transaction.publish(Change::default()).unwrap();
+    let vault = Vault::open(Arc::new(media) as Arc<dyn Media>).unwrap();
+    let catalog = &vault.view().catalog;
+    assert!(catalog.read_all(&catalog.file(stored.sha256).unwrap()).unwrap() == bytes);
+    source.write_all(b"x").unwrap();
+    let longer = OnDisk(Bytes::new("file", &bytes), source);
+    let mut transaction = vault.begin(context(2)).unwrap();
+    let refused = transaction.add_content(&mut { longer }, true, &mut |_| ()).unwrap_err();
+    assert!(matches!(refused, StoreError::SourceChanged(_)), "{refused:?}");
 }
 
 /// Content whose reading fails, or which is longer or shorter than it said.

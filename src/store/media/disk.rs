@@ -301,6 +301,14 @@ impl Sink for DiskSink {
         system::make_read_only(&self.file)?;
         system::sync(&self.file)
     }
+
+    fn reflink(&mut self, source: &File) -> io::Result<bool> {
+        let shared = system::share_blocks(source, &self.file);
+        if !shared {
+            self.file.set_len(0)?; // a clone that failed may have come half the way
+        }
+        Ok(shared)
+    }
 }
 
 /// Closing the file releases the lock, and so does the end of the process.

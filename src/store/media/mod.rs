@@ -103,6 +103,12 @@ pub trait ReadAt: Debug + Send + Sync {
 pub trait Sink: Write + Debug + Send {
     /// Makes the bytes written so far durable and the file read-only (mode 0444 where modes exist).
     fn sync(&mut self) -> io::Result<()>;
+
+    /// Has the file, empty so far, share the blocks of `source` as they are now (a reflink): a copy that writes
+    /// nothing. `false`, and still empty, where the file system cannot.
+    fn reflink(&mut self, _source: &File) -> io::Result<bool> {
+        Ok(false)
+    }
 }
 
 /// A held advisory lock; dropping it releases it.
