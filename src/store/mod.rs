@@ -36,6 +36,7 @@ pub mod proof;
 pub mod publish;
 pub mod refname;
 mod scratch;
+pub mod stat_cache;
 pub mod transaction;
 pub mod vault;
 mod zip;
