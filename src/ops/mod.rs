@@ -44,6 +44,7 @@ pub mod undo;
 pub mod upload;
 pub mod usage;
 pub mod verify;
+pub mod versions;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
