@@ -22,14 +22,14 @@ const TOGETHER: usize = 16 << 10;
 /// A decoded folder.
 #[derive(Debug)]
 pub(super) struct Folder {
-    pub(super) tree: Tree,
+    pub(super) tree: Arc<Tree>,
     sizes: Vec<OnceLock<Box<[Option<u64>]>>>,
 }
 
 impl Folder {
     fn new(tree: Tree) -> Self {
         let sizes = tree.entries().chunks(TOGETHER).map(|_| OnceLock::new()).collect();
-        Self { tree, sizes }
+        Self { tree: Arc::new(tree), sizes }
     }
 
     /// Whether sizes of its files were looked up.
@@ -71,9 +71,9 @@ fn measure(snapshot: &Snapshot, parts: &[(&Folder, usize)]) {
     }
 }
 
-/// Folders read last.
-#[derive(Debug)]
-pub(super) struct Folders(Mutex<Kept>);
+/// Folders read last, shared by all revisions of a mount.
+#[derive(Debug, Clone)]
+pub(super) struct Folders(Arc<Mutex<Kept>>);
 
 #[derive(Debug)]
 struct Kept {
@@ -83,7 +83,7 @@ struct Kept {
 
 impl Default for Folders {
     fn default() -> Self {
-        Self(Mutex::new(Kept { folders: LruCache::new(FOLDERS), entries: 0 }))
+        Self(Arc::new(Mutex::new(Kept { folders: LruCache::new(FOLDERS), entries: 0 })))
     }
 }
 

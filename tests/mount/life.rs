@@ -133,7 +133,7 @@ fn a_vault_that_cannot_be_written_is_listed_read_verified_and_mounted() {
     let script = "mount --bind vault vault && mount -o remount,ro,bind vault && \
         ! touch vault/x && $HV -C vault log && $HV -C vault ls-tree && $HV -C vault status && \
         $HV -C vault verify --full && $HV -C vault cat :f | cmp - in/f && \
-        $HV mount vault mnt && cmp mnt/f in/f && $HV umount mnt && \
+        $HV mount vault mnt@main && cmp mnt/f in/f && $HV umount mnt && \
         ! $HV -C vault commit -m no --delete f";
     let mut shell = desk.command("unshare");
     shell.args(["--mount", "--map-root-user", "sh", "-ec", script]).env("HV", crate::cli::HV);
