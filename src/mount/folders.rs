@@ -14,7 +14,7 @@ use crate::snapshot::{Mode, ObjectId, Snapshot, SnapshotError, Tree, TreeEntry};
 /// Most folders.
 const FOLDERS: NonZeroUsize = NonZeroUsize::new(1024).expect("1024 is not zero");
 /// Most entries of all of them together, some 100 bytes each; one folder is kept however many it has.
-const ENTRIES: usize = 100_000;
+const ENTRIES: usize = 64_000;
 
 /// Sizes looked up together: a bound on the memory it takes.
 const TOGETHER: usize = 16 << 10;
@@ -141,7 +141,7 @@ mod tests {
         let folders = Folders::default();
         let id = |n: u8| ObjectId::from_bytes([n; 20]);
         for n in 0..8 {
-            folders.get(id(n), |_| Ok(tree(30_000))).unwrap();
+            folders.get(id(n), |_| Ok(tree(20_000))).unwrap();
         }
         assert!(folders.lock().entries <= ENTRIES);
         folders.get(id(7), |_| panic!("is kept")).unwrap();
