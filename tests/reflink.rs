@@ -23,7 +23,8 @@ impl Xfs {
         fs::File::create(&image).unwrap().set_len(512 * MIB).unwrap();
         let path = desk.path("xfs");
         fs::create_dir(&path).unwrap();
-        let made = Command::new("mkfs.xfs").arg("-q").arg(&image).status().is_ok_and(|status| status.success());
+        let made =
+            Command::new("mkfs.xfs").arg("-q").arg(&image).status().is_ok_and(|status| status.success());
         let mount = || Command::new("mount").args(["-o", "loop"]).arg(&image).arg(&path).output().unwrap();
         if !rustix::process::geteuid().is_root() || !made || !mount().status.success() {
             eprintln!("\n**** SKIPPED: needs root, a loop device and mkfs.xfs (package xfsprogs) ****\n");
@@ -75,14 +76,14 @@ fn content_goes_in_and_out_without_being_copied() {
     assert!(grown < 4 * MIB, "{grown} bytes for an edit of 7");
     let mut changed = content.clone();
     changed[20 << 20..][..7].copy_from_slice(b"changed");
-    let cat = |revision: &str| {
-        desk.hv(["-C", "xfs/vault", "cat", &format!("{revision}:weights.bin")]).ok().bytes
-    };
+    let cat =
+        |revision: &str| desk.hv(["-C", "xfs/vault", "cat", &format!("{revision}:weights.bin")]).ok().bytes;
     assert!(cat("main~1") == content && cat("main") == changed);
 
     // And so is a copy.
     let before = xfs.used();
-    desk.hv(["-C", "xfs/vault", "download", "--revision", "main~1", "weights.bin", "--local-dir", "xfs/out"]).ok();
+    desk.hv(["-C", "xfs/vault", "download", "--revision", "main~1", "weights.bin", "--local-dir", "xfs/out"])
+        .ok();
     let grown = xfs.used() - before;
     assert!(grown < 4 * MIB, "{grown} bytes for a copy of {}", content.len());
     let copy = xfs.path.join("out/weights.bin");
