@@ -25,8 +25,14 @@ mod whole;
 /// Packs kept open at a time.
 const OPEN_PACKS: NonZeroUsize = NonZeroUsize::new(32).expect("32 is not zero");
 
-/// Most bytes a tree, commit or tag may decode to; a bound on what a hostile index can make us allocate.
-pub(super) const MAX_BODY: u32 = 1 << 30;
+/// Most bytes an object may decode to: a bound on what a small hostile index can make us allocate. A tree of this size
+/// has over a million names; a commit or tag is a message.
+pub(super) const fn max_body(kind: Kind) -> u32 {
+    match kind {
+        Kind::Tree => 128 << 20,
+        Kind::Commit | Kind::Tag | Kind::Blob => 4 << 20,
+    }
+}
 
 /// Live indexes and the packs they describe.
 #[derive(Debug)]
@@ -225,7 +231,8 @@ impl Catalog {
     pub(super) fn body_of_row(index: &Index, row: &ObjectRow) -> Result<Option<(Kind, Vec<u8>)>, StoreError> {
         let Stored::Body { kind, codec, offset, stored_len, raw_len } = row.stored else { return Ok(None) };
         let stored = index.data(offset, u64::from(stored_len))?;
-        let body = (raw_len <= MAX_BODY).then(|| pack::decode(codec, stored, raw_len as usize)).flatten();
+        let body =
+            (raw_len <= max_body(kind)).then(|| pack::decode(codec, stored, raw_len as usize)).flatten();
         // Hashed again here, an id can be trusted, and no object can lead back to itself.
         let body = body.filter(|body| object::id_of(kind, body) == row.id);
         let damaged = || {
