@@ -11,11 +11,11 @@ use super::{desk, noise, sample};
 use crate::cli::{Desk, Run, entries};
 
 /// A mount made with other words than `--revision`; ended when dropped.
-struct View<'a>(&'a Desk);
+pub(super) struct View<'a>(&'a Desk);
 
 impl<'a> View<'a> {
     #[track_caller]
-    fn new(desk: &'a Desk, target: &str, options: &[&str]) -> (Self, serde_json::Value) {
+    pub(super) fn new(desk: &'a Desk, target: &str, options: &[&str]) -> (Self, serde_json::Value) {
         fs::create_dir_all(desk.path("mnt")).unwrap();
         let about = desk.hv(["mount", "vault", target, "--json"].iter().chain(options)).json();
         (Self(desk), about)
