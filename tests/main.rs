@@ -22,6 +22,8 @@ mod hostile;
 mod maintenance;
 mod mount;
 mod processes;
+#[cfg(target_os = "linux")]
+mod reflink;
 mod refs;
 mod repair;
 mod seed;

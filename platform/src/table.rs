@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -22,6 +23,9 @@ use other as system;
 
 /// The file system type under which mount tables list our mounts.
 pub const FILE_SYSTEM_TYPE: &str = "fuse.hubvault";
+
+/// How long a busy mount is waited for.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// What the kernel tells mounts apart by (major and minor device number).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -140,12 +144,19 @@ pub fn report(_mountpoint: &Path) -> Option<Vec<(String, String)>> {
 }
 
 /// Ends the topmost hubvault mount at `mountpoint`; works also if its server is dead. Other file systems are
-/// never touched.
+/// never touched. A mount in use is tried again for half a second: a file that was just closed, or a program that is
+/// just being started by one that reads there, keeps it busy for a moment.
 ///
 /// # Errors
 /// See [`UnmountError`].
 pub fn unmount(mountpoint: &Path, mode: UnmountMode) -> Result<(), UnmountError> {
-    system::unmount(mountpoint, mode)
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match system::unmount(mountpoint, mode) {
+            Err(UnmountError::Busy { .. }) if Instant::now() < deadline => std::thread::sleep(PATIENCE / 10),
+            ended => return ended,
+        }
+    }
 }
 
 fn in_use_by(holders: &[Holder]) -> String {

@@ -76,6 +76,7 @@ pub(super) enum Command {
     RevParse(commands::rev_parse::RevParseArgs),
     Verify(commands::verify::VerifyArgs),
     Du(commands::du::DuArgs),
+    Dedup(commands::dedup::DedupArgs),
     Gc(commands::gc::GcArgs),
     Squash(commands::squash::SquashArgs),
     Mount(commands::mount::MountArgs),

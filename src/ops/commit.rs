@@ -97,6 +97,8 @@ pub struct CommitOptions {
     pub allow_empty: bool,
     /// Commit symlinks even when they dangle or lead out of what is committed.
     pub keep_links: bool,
+    /// Read every file, also those that were stored before and have not changed since.
+    pub rehash: bool,
 }
 
 /// What is going on while a commit is made.
@@ -132,9 +134,11 @@ pub struct CommitOutcome {
     pub committed: bool,
     /// Number of the transaction, when there is one.
     pub transaction: Option<u64>,
-    /// Files read.
+    /// Files added.
     pub files: u64,
-    /// Bytes of the files read.
+    /// How many of them had not changed since they were last stored, and were not read.
+    pub unchanged_files: u64,
+    /// Bytes of the files added.
     pub logical_bytes: u64,
     /// How many of those the vault did not have.
     pub new_bytes: u64,
@@ -177,11 +181,16 @@ impl Repository {
         let attributes = plan.attributes(&view.catalog, view.catalog.commit(head)?.tree)?;
         let threshold = self.vault().settings().large_file_threshold;
         let is_pointer = |path: &RepoPath, size: u64| size >= threshold || attributes.is_lfs(path.as_str());
-        let edits = plan.store(&mut transaction, &is_pointer, &mut totals, progress)?;
+        let cache = plan.stat_cache(&transaction);
+        let seen = cache.as_ref().filter(|_| !options.rehash);
+        let edits = plan.store(&mut transaction, &is_pointer, seen, &mut totals, progress)?;
         progress(Progress::Publishing);
         let work = Work { branch, parent, options, actor, edits };
         let (oid, published) =
             attempt(&mut transaction, |transaction, view| work.publish(transaction, view))?;
+        if let Some(cache) = &cache {
+            transaction.note_files(cache, &totals.noted);
+        }
         Ok(CommitOutcome {
             oid,
             branch: work.branch.short().to_owned(),
@@ -190,6 +199,7 @@ impl Repository {
             committed: published.is_some(),
             transaction: published.as_ref().map(|published| published.seq),
             files: totals.files,
+            unchanged_files: totals.unchanged,
             logical_bytes: totals.logical,
             new_bytes: totals.new,
             shared_bytes: totals.logical - totals.new,

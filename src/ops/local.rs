@@ -16,6 +16,7 @@ use super::patterns::PathFilter;
 use crate::store::ingest::Content;
 use crate::store::object::Mode;
 use crate::store::path::{PathError, RepoPath};
+use crate::store::stat_cache::Fingerprint;
 
 /// A local file or symlink and where it goes.
 #[derive(Debug, Clone)]
@@ -269,6 +270,31 @@ fn fingerprint(metadata: &Metadata) -> impl PartialEq + use<> {
     (metadata.len(), metadata.modified().ok(), metadata.created().ok())
 }
 
+/// What tells a file from any other and from itself after a change, where the system says enough for that.
+#[cfg(unix)]
+fn recognise(metadata: &Metadata) -> Option<Fingerprint> {
+    use std::os::unix::fs::MetadataExt as _;
+    let time = |seconds: i64, nanos: i64| seconds.checked_mul(1_000_000_000)?.checked_add(nanos);
+    let m = metadata;
+    Some(Fingerprint {
+        device: m.dev(),
+        inode: m.ino(),
+        size: m.len(),
+        mtime: time(m.mtime(), m.mtime_nsec())?,
+        ctime: time(m.ctime(), m.ctime_nsec())?,
+    })
+}
+
+#[cfg(not(unix))]
+fn recognise(_: &Metadata) -> Option<Fingerprint> {
+    None
+}
+
+/// The [`Fingerprint`] of a regular file as it is now.
+pub(super) fn fingerprint_of(path: &Path) -> Option<Fingerprint> {
+    fs::symlink_metadata(path).ok().filter(Metadata::is_file).as_ref().and_then(recognise)
+}
+
 /// A local file being read into a vault.
 #[derive(Debug)]
 pub struct LocalFile {
@@ -312,6 +338,14 @@ impl Content for LocalFile {
         let mut bytes = Vec::with_capacity(len);
         file.take(len as u64).read_to_end(&mut bytes)?;
         Ok(bytes)
+    }
+
+    fn as_file(&self) -> Option<&File> {
+        Some(&self.file)
+    }
+
+    fn fingerprint(&self) -> Option<Fingerprint> {
+        recognise(&self.opened)
     }
 
     fn is_unchanged(&mut self) -> io::Result<bool> {

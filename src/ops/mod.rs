@@ -32,6 +32,7 @@ mod refs;
 pub mod replay;
 pub mod reset;
 pub mod safetensors;
+pub mod sharing;
 pub mod show;
 pub mod source;
 pub mod squash;

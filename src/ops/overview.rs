@@ -176,6 +176,9 @@ impl Repository {
     }
 }
 
+/// A cache below this is not worth losing.
+const CACHE_WORTH_EMPTYING: u64 = 1 << 20;
+
 impl StorageOverview {
     fn recommend(&mut self) {
         let mut say = |bytes: u64, text: &str| {
@@ -184,7 +187,8 @@ impl StorageOverview {
             }
         };
         say(self.reclaimable_gc_size + self.reclaimable_temporary_size, "`hv gc` frees what nothing needs");
-        say(self.reclaimable_cache_size, "`hv gc --prune-cache` empties the cache");
+        let cache = self.reclaimable_cache_size;
+        say(if cache < CACHE_WORTH_EMPTYING { 0 } else { cache }, "`hv gc --prune-cache` empties the cache");
         say(self.held_size, "`hv gc --prune=now` frees what is kept for undoing");
         say(
             self.historical_retained_size,

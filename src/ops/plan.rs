@@ -16,9 +16,10 @@ use crate::store::StoreError;
 use crate::store::attributes::Attributes;
 use crate::store::catalog::Catalog;
 use crate::store::id::ObjectId;
-use crate::store::ingest::{Bytes, Content as _};
+use crate::store::ingest::{Bytes, Content, Sources, StoredFile, Storing};
 use crate::store::object::{Mode, TreeEntry};
 use crate::store::path::RepoPath;
+use crate::store::stat_cache::{Fingerprint, StatCache};
 use crate::store::transaction::Transaction;
 use crate::store::vault::View;
 
@@ -26,6 +27,10 @@ use crate::store::vault::View;
 pub(super) const GITATTRIBUTES: &str = ".gitattributes";
 /// Longest `.gitattributes` that is read, as in Git.
 const MAX_ATTRIBUTES: u64 = 100 << 20;
+
+/// From so many local files or bytes on it is worth asking which of them were seen before.
+const MANY_FILES: usize = 64;
+const MANY_BYTES: u64 = 1 << 20;
 
 /// An operation whose content is stored.
 #[derive(Debug, Clone)]
@@ -60,6 +65,16 @@ impl Item {
             Self::Reader(_, _, size) => *size,
         }
     }
+
+    fn is_symlink(&self) -> bool {
+        matches!(self, Self::Local(found) if found.mode == Mode::Symlink)
+    }
+
+    /// What is to be done to the tree once it is stored as `blob`.
+    fn put(&self, blob: ObjectId) -> Edit {
+        let mode = if let Self::Local(found) = self { found.mode } else { Mode::File };
+        Edit::Put(self.path().clone(), mode, blob)
+    }
 }
 
 /// Sums of what was read.
@@ -68,6 +83,20 @@ pub(super) struct Totals {
     pub(super) files: u64,
     pub(super) logical: u64,
     pub(super) new: u64,
+    /// Files that were not read, because they had been seen.
+    pub(super) unchanged: u64,
+    /// Local files and what they are stored as, to be recognised the next time.
+    pub(super) noted: Vec<(Fingerprint, ObjectId)>,
+}
+
+impl Totals {
+    fn add(&mut self, stored: &StoredFile, fingerprint: Option<Fingerprint>, seen: bool) {
+        self.files += 1;
+        self.logical += stored.size;
+        self.new += stored.new_bytes;
+        self.unchanged += u64::from(seen);
+        self.noted.extend(fingerprint.map(|fingerprint| (fingerprint, stored.blob)));
+    }
 }
 
 /// Operations with every local folder walked.
@@ -197,11 +226,19 @@ impl Plan {
         Ok(attributes)
     }
 
-    /// Stores every file; answers what is to be done to the tree.
+    /// What is known of the local files, unless there are so few that reading them costs no more than asking.
+    pub(super) fn stat_cache(&self, transaction: &Transaction<'_>) -> Option<StatCache> {
+        let locals = || self.items().filter(|item| matches!(item, Item::Local(_)));
+        let (files, bytes) = (locals().count(), locals().map(Item::size).sum::<u64>());
+        if files >= MANY_FILES || bytes >= MANY_BYTES { transaction.stat_cache(files) } else { None }
+    }
+
+    /// Stores every file; answers what is to be done to the tree. Files that `seen` recognises are not read.
     pub(super) fn store(
         &self,
         transaction: &mut Transaction<'_>,
-        is_pointer: &dyn Fn(&RepoPath, u64) -> bool,
+        is_pointer: &(dyn Fn(&RepoPath, u64) -> bool + Sync),
+        seen: Option<&StatCache>,
         totals: &mut Totals,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Vec<Edit>, OpsError> {
@@ -210,13 +247,79 @@ impl Plan {
             match step {
                 Step::Edit(edit) => edits.push(edit.clone()),
                 Step::Add(items) => {
-                    for item in items {
-                        edits.push(store_item(item, transaction, is_pointer, totals, progress)?);
-                    }
+                    let pending = Pending { items, is_pointer, seen };
+                    let mut next = items.iter();
+                    transaction.add_all(&pending, &mut |event| match event {
+                        Storing::Begins(at) => {
+                            if let Item::Local(found) = &items[at] {
+                                progress(Progress::File(&found.local));
+                            }
+                        }
+                        Storing::Read(bytes) => progress(Progress::Read(bytes)),
+                        Storing::Done { stored, fingerprint, seen } => {
+                            totals.add(&stored, fingerprint, seen);
+                            edits.extend(next.next().map(|item| item.put(stored.blob)));
+                        }
+                    })?;
                 }
             }
         }
         Ok(edits)
+    }
+}
+
+/// The files of one operation, as the store asks for them.
+struct Pending<'a> {
+    items: &'a [Item],
+    is_pointer: &'a (dyn Fn(&RepoPath, u64) -> bool + Sync),
+    seen: Option<&'a StatCache>,
+}
+
+impl Sources for Pending<'_> {
+    type Error = OpsError;
+
+    fn count(&self) -> usize {
+        self.items.len()
+    }
+
+    fn size(&self, at: usize) -> u64 {
+        self.items[at].size()
+    }
+
+    fn is_pointer(&self, at: usize) -> bool {
+        let item = &self.items[at];
+        !item.is_symlink() && (self.is_pointer)(item.path(), item.size())
+    }
+
+    fn seen(&self, at: usize) -> Option<(ObjectId, u64)> {
+        let Item::Local(found) = &self.items[at] else { return None };
+        let seen = self.seen.filter(|_| found.mode != Mode::Symlink)?;
+        let file = local::fingerprint_of(&found.local).filter(|file| file.size == found.size)?;
+        seen.find(&file).map(|blob| (blob, file.size))
+    }
+
+    fn open(&self, at: usize) -> Result<Box<dyn Content + '_>, OpsError> {
+        let item = &self.items[at];
+        match item {
+            Item::Bytes(path, bytes) => Ok(Box::new(Bytes::new(path.as_str(), bytes))),
+            Item::Reader(path, reader, size) => {
+                let content = reader.content(path.as_str()).map_err(unreadable(path))?;
+                if content.size() != *size {
+                    return Err(StoreError::SourceChanged(path.to_string()).into());
+                }
+                Ok(Box::new(content))
+            }
+            Item::Local(found) if item.is_symlink() => {
+                Ok(Box::new(Bytes::owned(found.path.as_str(), local::read_link(&found.local)?)))
+            }
+            Item::Local(found) => {
+                let file = LocalFile::open(&found.local)?;
+                if file.size() != found.size {
+                    return Err(StoreError::SourceChanged(found.local.display().to_string()).into());
+                }
+                Ok(Box::new(file))
+            }
+        }
     }
 }
 
@@ -290,51 +393,4 @@ fn read_attributes(item: &Item) -> Result<Vec<u8>, OpsError> {
         }
         Item::Reader(..) | Item::Local(_) => Ok(Vec::new()),
     }
-}
-
-fn store_item(
-    item: &Item,
-    transaction: &mut Transaction<'_>,
-    is_pointer: &dyn Fn(&RepoPath, u64) -> bool,
-    totals: &mut Totals,
-    progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<Edit, OpsError> {
-    let path = item.path();
-    let pointer = is_pointer(path, item.size());
-    let (mode, stored) = match item {
-        Item::Bytes(_, bytes) => {
-            let mut content = Bytes::new(path.as_str(), bytes);
-            (
-                Mode::File,
-                transaction.add_content(&mut content, pointer, &mut |n| progress(Progress::Read(n)))?,
-            )
-        }
-        Item::Reader(_, reader, size) => {
-            let mut content = reader.content(path.as_str()).map_err(unreadable(path))?;
-            if content.size() != *size {
-                return Err(StoreError::SourceChanged(path.to_string()).into());
-            }
-            (
-                Mode::File,
-                transaction.add_content(&mut content, pointer, &mut |n| progress(Progress::Read(n)))?,
-            )
-        }
-        Item::Local(found) if found.mode == Mode::Symlink => {
-            let target = local::read_link(&found.local)?;
-            let mut content = Bytes::new(path.as_str(), &target);
-            (Mode::Symlink, transaction.add_content(&mut content, false, &mut |_| ())?)
-        }
-        Item::Local(found) => {
-            progress(Progress::File(&found.local));
-            let mut file = LocalFile::open(&found.local)?;
-            if file.size() != found.size {
-                return Err(StoreError::SourceChanged(found.local.display().to_string()).into());
-            }
-            (found.mode, transaction.add_content(&mut file, pointer, &mut |n| progress(Progress::Read(n)))?)
-        }
-    };
-    totals.files += 1;
-    totals.logical += stored.size;
-    totals.new += stored.new_bytes;
-    Ok(Edit::Put(path.clone(), mode, stored.blob))
 }

@@ -299,6 +299,14 @@ impl Catalog {
         if self.is_retired(id) { Ok(None) } else { self.ask(|index| index.pack(id)) }
     }
 
+    /// A pack that has a file of its own, with the index that describes it.
+    pub fn described(&self, id: PackId) -> Result<Option<Pack>, StoreError> {
+        if self.is_retired(id) {
+            return Ok(None);
+        }
+        self.ask(|index| Ok(index.pack(id)?.map(|row| Pack { row, index: Arc::clone(index) })))
+    }
+
     /// The pack an extent of `file` lies in.
     pub fn pack_of(&self, file: &FileRecord, extent: &Extent) -> Result<Pack, StoreError> {
         let inside = |index: &Arc<Index>| {

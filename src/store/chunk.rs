@@ -38,6 +38,18 @@ pub fn hash(chunk: &[u8]) -> ChunkHash {
     ChunkHash::from_bytes(*blake3::keyed_hash(&DATA_KEY, chunk).as_bytes())
 }
 
+/// The name of a chunk whose bytes are in several places, in their order.
+pub fn hash_parts<'a>(mut parts: impl Iterator<Item = &'a [u8]>) -> ChunkHash {
+    let first = parts.next().unwrap_or_default();
+    let Some(second) = parts.next() else { return hash(first) };
+    let mut hasher = blake3::Hasher::new_keyed(&DATA_KEY);
+    hasher.update(first).update(second);
+    for part in parts {
+        hasher.update(part);
+    }
+    ChunkHash::from_bytes(*hasher.finalize().as_bytes())
+}
+
 /// The chunks of a whole stream that is in memory; together they are exactly `data`, and none is empty.
 pub fn cut_all(data: &[u8]) -> Vec<Range<usize>> {
     let mut cutter = Cutter::new();

@@ -1,35 +1,57 @@
 //! Turning content into stored chunks: hashed, cut, matched against what is known, and laid out to read fast.
 //!
 //! Small files go to a pack shared with their neighbours, in the order they come. A large file is written to a
-//! pack of its own while it is hashed; when all of it turns out to be known nothing is kept, when much of it
-//! is known (or it compresses well) only the rest is moved to a shared pack, and otherwise that pack, byte for
-//! byte the file, is kept: it is what a kernel can read by itself. Nothing here is durable or visible.
+//! pack of its own while it is hashed (`pipeline`); when all of it turns out to be known nothing is kept, when
+//! much of it is known (or it compresses well) only the rest is moved to a shared pack (`spool`), and otherwise
+//! that pack, byte for byte the file, is kept: it is what a kernel can read by itself. Where the file system can
+//! share blocks, that pack is there before its first byte is read (`reflink`). Nothing here is durable or visible.
 
-use std::io::{self, Write};
+use std::borrow::Cow;
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
 
 use sha2::Digest as _;
 
-use super::chunk::{self, Cutter};
 use super::error::StoreError;
-use super::id::{ChunkHash, ObjectId, PackId, Sha256};
+use super::id::{ObjectId, Sha256};
 use super::index::write::PackDraft;
 use super::index::{Codec, Extent};
-use super::media::ReadAt;
 use super::object::{Kind, ObjectHasher};
-use super::pack::{Compression, PackFile, shrinks_well};
+use super::pack::{Compression, PackFile, encode_chunk, shrinks_well};
 use super::pointer::Pointer;
 use super::publish::discard;
-use super::transaction::{Transaction, unless_damaged};
+use super::stat_cache::Fingerprint;
+use super::transaction::Transaction;
+
+mod extend;
+mod known;
+mod many;
+mod pipeline;
+mod reflink;
+mod small;
+mod spool;
+
+pub use many::{Sources, Storing};
+
+use extend::{Layout, Stretch};
+use known::Known;
+use reflink::Reflink;
+use small::Small;
+use spool::{Piece, Spool, Spooled, runs};
+
+#[cfg(test)]
+mod tests;
 
 /// A file from this size on is "large": it gets a pack of its own. Opening a backing file costs about 9 us,
 /// reading 64 KiB through a streaming mount about 30 us, so small files lose more than they gain by it.
 pub const WHOLE_FILE: u64 = 512 << 10;
-/// Known chunks are only reused in runs this long, so that a file of many versions still reads forward.
+/// Known chunks are always reused in runs this long; shorter ones only as far as the file keeps reading forward.
 pub const MIN_RUN: u64 = 1 << 20;
+/// No known run shorter than this is reused.
+pub const SHORT_RUN: u64 = 128 << 10;
 /// A new large file is stored whole when less than one part in this many is known.
 const WORTH_SHARING: u64 = 10;
-/// Bytes read at a time.
-const BUFFER: usize = 1 << 20;
 /// Bytes of each sample that decides whether a large file is worth compressing.
 const SAMPLE: usize = 64 << 10;
 
@@ -45,6 +67,14 @@ pub trait Content {
     fn sample(&mut self, offset: u64, len: usize) -> io::Result<Vec<u8>>;
     /// Whether it is still what it was when it was opened; asked after the last byte was read.
     fn is_unchanged(&mut self) -> io::Result<bool>;
+    /// The open file all of it is in, where there is one: what a file system can be asked to share the blocks of.
+    fn as_file(&self) -> Option<&File> {
+        None
+    }
+    /// What tells this file from any other and from itself after a change, where there is such a thing.
+    fn fingerprint(&self) -> Option<Fingerprint> {
+        None
+    }
 }
 
 /// What storing a file gave.
@@ -92,20 +122,6 @@ impl Identity {
     }
 }
 
-/// One chunk of a large file and, if the vault has it, where.
-struct Piece {
-    hash: ChunkHash,
-    len: u32,
-    known: Option<(PackId, u64)>,
-}
-
-/// Consecutive chunks that are stored alike.
-struct Run {
-    pieces: std::ops::Range<usize>,
-    known: Option<(PackId, u64)>,
-    len: u64,
-}
-
 impl Transaction<'_> {
     /// Stores a file's content; `pointer` says that Git sees its LFS pointer. `progress` is told how many more
     /// bytes have been read.
@@ -120,58 +136,14 @@ impl Transaction<'_> {
         progress: &mut dyn FnMut(u64),
     ) -> Result<StoredFile, StoreError> {
         let size = content.size();
-        // The pointer of an empty file is the empty file: under one id it cannot be two things.
-        let pointer = pointer && size > 0;
-        let (sha256, blob, new_bytes) = if size < WHOLE_FILE {
-            self.add_small(content, pointer, progress)?
-        } else {
-            self.add_large(content, pointer, progress)?
-        };
+        if size < WHOLE_FILE {
+            let small = Small::read(content, pointer, &self.base.catalog)?;
+            progress(size);
+            return self.store_small(small);
+        }
+        let (sha256, blob, new_bytes) = self.add_large(content, pointer, progress)?;
         self.add_blob(blob, sha256, pointer)?;
         Ok(StoredFile { sha256, size, blob, new_bytes })
-    }
-
-    fn add_small(
-        &mut self,
-        content: &mut dyn Content,
-        pointer: bool,
-        progress: &mut dyn FnMut(u64),
-    ) -> Result<(Sha256, ObjectId, u64), StoreError> {
-        let size = content.size();
-        let bytes = read_small(content)?;
-        progress(size);
-        check_unchanged(content)?;
-        if !pointer && Pointer::decode(&bytes).is_some() {
-            return Err(StoreError::PointerAsContent(content.name().to_owned()));
-        }
-        let mut identity = Identity::new(size, pointer);
-        identity.update(&bytes);
-        let (sha256, blob) = identity.finish();
-        if self.is_known(sha256) {
-            return Ok((sha256, blob, 0));
-        }
-        let mut extents = Vec::new();
-        for range in chunk::cut_all(&bytes) {
-            let raw = &bytes[range];
-            self.push_chunk(chunk::hash(raw), raw, Compression::Try, &mut extents)?;
-        }
-        self.builder.add_file(sha256, size, extents);
-        Ok((sha256, blob, size))
-    }
-
-    /// Appends a chunk to the shared pack and its place to `extents`.
-    fn push_chunk(
-        &mut self,
-        hash: ChunkHash,
-        raw: &[u8],
-        compression: Compression,
-        extents: &mut Vec<Extent>,
-    ) -> Result<(), StoreError> {
-        let media = &*self.vault.media;
-        let shared = self.shared_pack()?;
-        let start = shared.push(media, hash, raw, compression)?;
-        append(extents, Extent { pack: shared.id(), start, len: raw.len() as u64 });
-        Ok(())
     }
 
     fn add_large(
@@ -184,77 +156,34 @@ impl Transaction<'_> {
         let compression =
             if shrinks_well(&samples(content)?) { Compression::Try } else { Compression::Never };
         let tmp = self.next_tmp();
-        let mut sink = self.vault.media.create(&tmp).map_err(StoreError::io("create", &tmp))?;
-        let mut identity = Identity::new(size, pointer);
-        let pieces = self.spool(content, &mut |bytes| {
-            identity.update(bytes);
-            progress(bytes.len() as u64);
-            sink.write_all(bytes).map_err(StoreError::io("write", &tmp))
-        })?;
-        check_unchanged(content)?;
-        let (sha256, blob) = identity.finish();
+        let may_be_whole = compression == Compression::Never;
+        let vault = self.vault;
+        let mut sink = vault.media.create(&tmp).map_err(StoreError::io("create", &tmp))?;
+        let shared = reflink::share(&mut *sink, &tmp, content)?;
+        let spool = Spool::new(&tmp, sink, shared, size, may_be_whole);
+        let (identity, known) = (Identity::new(size, pointer), Known::of(self));
+        let (sha256, blob, spooled) = if shared {
+            let mut copy = Reflink::open(&*vault.media, &tmp, content)?;
+            pipeline::run(&mut copy, identity, known, spool, progress)?
+        } else {
+            let found = pipeline::run(content, identity, known, spool, progress)?;
+            check_unchanged(content)?;
+            found
+        };
+        let Spooled { sink, pieces, whole } = spooled;
         if self.is_known(sha256) {
             drop(sink);
             discard(&*self.vault.media, &tmp);
             return Ok((sha256, blob, 0));
         }
-        let runs = runs(&pieces);
-        let known: u64 = runs.iter().filter(|run| run.known.is_some()).map(|run| run.len).sum();
-        if compression == Compression::Never && known.saturating_mul(WORTH_SHARING) < size {
+        if whole {
             self.keep_whole(sha256, size, &pieces, tmp, sink);
             return Ok((sha256, blob, size));
         }
         drop(sink);
-        self.keep_pieces(sha256, size, &pieces, &runs, &tmp, compression)?;
+        let new = self.keep_pieces(sha256, size, &pieces, &tmp, compression)?;
         discard(&*self.vault.media, &tmp);
-        Ok((sha256, blob, size - known))
-    }
-
-    /// Reads the content once, handing every byte to `each` and cutting it into chunks.
-    fn spool(
-        &mut self,
-        content: &mut dyn Content,
-        each: &mut dyn FnMut(&[u8]) -> Result<(), StoreError>,
-    ) -> Result<Vec<Piece>, StoreError> {
-        let mut cutter = Cutter::new();
-        let mut buffer = vec![0; BUFFER];
-        let mut unfinished = Vec::with_capacity(chunk::MAX);
-        let mut pieces = Vec::new();
-        let mut left = content.size();
-        loop {
-            let n = read_some(content, &mut buffer)?;
-            left = left.checked_sub(n as u64).ok_or_else(|| changed(content))?;
-            if n == 0 && left > 0 {
-                return Err(changed(content));
-            }
-            let mut fresh = &buffer[..n];
-            each(fresh)?;
-            while let Some(len) = cutter.next_cut(fresh, n == 0) {
-                let (head, rest) = fresh.split_at(len);
-                fresh = rest;
-                unfinished.extend_from_slice(head);
-                pieces.push(self.piece(&unfinished));
-                unfinished.clear();
-            }
-            unfinished.extend_from_slice(fresh);
-            if n == 0 {
-                return Ok(pieces);
-            }
-        }
-    }
-
-    fn piece(&mut self, raw: &[u8]) -> Piece {
-        let hash = chunk::hash(raw);
-        let len = u32::try_from(raw.len()).expect("a chunk is at most 128 KiB");
-        Piece { hash, len, known: self.find_chunk(hash, len) }
-    }
-
-    fn find_chunk(&mut self, hash: ChunkHash, len: u32) -> Option<(PackId, u64)> {
-        if let Some(&place) = self.own_chunks.get(&hash) {
-            return Some(place);
-        }
-        let (pack, chunk) = unless_damaged(self.base.catalog.chunk(hash))?;
-        (chunk.raw_len == len && self.is_sound(pack.id)).then_some((pack.id, chunk.raw_start))
+        Ok((sha256, blob, new))
     }
 
     fn keep_whole(
@@ -274,39 +203,37 @@ impl Transaction<'_> {
         self.closed.push(PackFile { draft, tmp, sink });
     }
 
+    /// Stores what is new of a spooled file and shares the rest; answers how many bytes are new.
     fn keep_pieces(
         &mut self,
         sha256: Sha256,
         size: u64,
         pieces: &[Piece],
-        runs: &[Run],
         tmp: &str,
         compression: Compression,
-    ) -> Result<(), StoreError> {
+    ) -> Result<u64, StoreError> {
         let spooled = self.vault.media.open(tmp).map_err(StoreError::io("read", tmp))?;
-        let mut extents = Vec::new();
-        let mut at = 0;
-        for run in runs {
-            if let Some((pack, start)) = run.known {
-                append(&mut extents, Extent { pack, start, len: run.len });
-                at += run.len;
-                continue;
-            }
-            for piece in &pieces[run.pieces.clone()] {
-                let raw = reread(&*spooled, tmp, at, piece)?;
-                self.push_chunk(piece.hash, &raw, compression, &mut extents)?;
-                at += u64::from(piece.len);
+        let base = Arc::clone(&self.base);
+        let layout = Layout { catalog: &base.catalog, spooled: &*spooled, tmp, pieces };
+        let stretches = layout.stretches(&runs(pieces), &mut Known::of(self))?;
+        let (mut extents, mut new) = (Vec::new(), 0);
+        for stretch in stretches {
+            match stretch {
+                Stretch::Known(extent) => append(&mut extents, extent),
+                Stretch::New { hash, at, len } => {
+                    let raw = layout.read(at..at + u64::from(len))?;
+                    let (codec, stored) = match compression {
+                        Compression::Try => encode_chunk(&raw),
+                        Compression::Never => (Codec::Raw, Cow::Borrowed(raw.as_slice())),
+                    };
+                    self.push_encoded(hash, raw.len(), codec, &stored, &mut extents)?;
+                    new += u64::from(len);
+                }
             }
         }
         self.builder.add_file(sha256, size, extents);
-        Ok(())
+        Ok(new)
     }
-}
-
-fn reread(spooled: &dyn ReadAt, tmp: &str, at: u64, piece: &Piece) -> Result<Vec<u8>, StoreError> {
-    let mut raw = vec![0; piece.len as usize];
-    spooled.read_exact_at(&mut raw, at).map_err(StoreError::reading(tmp))?;
-    Ok(raw)
 }
 
 /// Adds an extent, joining it to the last one when it follows it in the same pack.
@@ -317,45 +244,11 @@ fn append(extents: &mut Vec<Extent>, next: Extent) {
     }
 }
 
-/// Groups chunks into runs, giving up known ones that are too short to be worth a seek.
-fn runs(pieces: &[Piece]) -> Vec<Run> {
-    let mut runs: Vec<Run> = Vec::new();
-    for (at, piece) in pieces.iter().enumerate() {
-        let len = u64::from(piece.len);
-        if let Some(last) = runs.last_mut() {
-            let follows = match (last.known, piece.known) {
-                (Some((pack, start)), Some(next)) => (pack, start + last.len) == next,
-                (known, next) => known.is_none() && next.is_none(),
-            };
-            if follows {
-                last.pieces.end = at + 1;
-                last.len += len;
-                continue;
-            }
-        }
-        runs.push(Run { pieces: at..at + 1, known: piece.known, len });
-    }
-    runs.iter_mut().filter(|run| run.len < MIN_RUN).for_each(|run| run.known = None);
-    runs
-}
-
 fn samples(content: &mut dyn Content) -> Result<Vec<Vec<u8>>, StoreError> {
     let size = content.size();
     let places = [size / 4, size / 2, size - size / 8];
     let read = |offset| content.sample(offset, SAMPLE);
     places.into_iter().map(read).collect::<io::Result<_>>().map_err(|source| unreadable(content, source))
-}
-
-fn read_small(content: &mut dyn Content) -> Result<Vec<u8>, StoreError> {
-    // One byte more than announced, so that a file that grew is noticed.
-    let size = usize::try_from(content.size()).expect("small files are far below 4 GiB");
-    let mut bytes = vec![0; size + 1];
-    let n = read_some(content, &mut bytes)?;
-    if n != size {
-        return Err(changed(content));
-    }
-    bytes.truncate(size);
-    Ok(bytes)
 }
 
 /// Fills the buffer unless the content ends first.
@@ -392,14 +285,19 @@ fn unreadable(content: &dyn Content, source: io::Error) -> StoreError {
 #[derive(Debug)]
 pub struct Bytes<'a> {
     name: &'a str,
-    content: &'a [u8],
+    content: Cow<'a, [u8]>,
     at: usize,
 }
 
 impl<'a> Bytes<'a> {
     /// Content called `name` for messages.
     pub fn new(name: &'a str, content: &'a [u8]) -> Self {
-        Self { name, content, at: 0 }
+        Self { name, content: Cow::Borrowed(content), at: 0 }
+    }
+
+    /// The same, with bytes of its own.
+    pub fn owned(name: &'a str, content: Vec<u8>) -> Self {
+        Self { name, content: Cow::Owned(content), at: 0 }
     }
 }
 

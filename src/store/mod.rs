@@ -35,6 +35,7 @@ pub mod pointer;
 pub mod publish;
 pub mod refname;
 mod scratch;
+pub mod stat_cache;
 pub mod transaction;
 pub mod vault;
 mod zip;

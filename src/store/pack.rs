@@ -126,20 +126,17 @@ impl SharedPack {
         self.draft.stored_len()
     }
 
-    /// Appends a chunk; answers where it starts among the decoded bytes.
+    /// Appends the stored bytes of a chunk; answers where it starts among the decoded bytes.
     pub fn push(
         &mut self,
         media: &dyn Media,
         hash: ChunkHash,
-        raw: &[u8],
-        compression: Compression,
+        raw_len: usize,
+        codec: Codec,
+        stored: &[u8],
     ) -> Result<u64, StoreError> {
-        let (codec, stored) = match compression {
-            Compression::Try => encode_chunk(raw),
-            Compression::Never => (Codec::Raw, Cow::Borrowed(raw)),
-        };
-        self.append(media, &stored)?;
-        let raw_len = u32::try_from(raw.len()).expect("a chunk is at most 128 KiB");
+        self.append(media, stored)?;
+        let raw_len = u32::try_from(raw_len).expect("a chunk is at most 128 KiB");
         let stored_len = u32::try_from(stored.len()).expect("a stored chunk is never longer than its bytes");
         Ok(self.draft.push(hash, raw_len, stored_len, codec))
     }

@@ -21,6 +21,7 @@ use super::log::{BUCKET, CHECKPOINT_EVERY, bucket_path, checkpoint_path, record_
 use super::media::{LockMode, Media, Wait};
 use super::pack;
 use super::refname::RefName;
+use super::stat_cache::{Fingerprint, StatCache};
 use super::transaction::{Context, Transaction};
 use super::vault::{MARKER, MARKER_KIND, Settings, Vault, View};
 
@@ -179,6 +180,20 @@ pub(super) fn remove(media: &dyn Media, path: &str) -> Result<u64, StoreError> {
 }
 
 impl Transaction<'_> {
+    /// Notes which local files are stored as which blobs. Nothing is synced and no failure matters: what is lost is
+    /// read again.
+    pub fn note_files(&mut self, cache: &StatCache, noted: &[(Fingerprint, ObjectId)]) {
+        let tmp = self.next_tmp();
+        let name = PackId::from_bytes(self.context.nonce).to_string();
+        let Some(new) = cache.with(noted, &name) else { return };
+        let media = &*self.vault.media;
+        let written = media.create_dir("cache").and_then(|()| media.create(&tmp)?.write_all(&new.bytes));
+        match written.and_then(|()| media.publish(&tmp, &new.path)) {
+            Ok(()) => new.replaces.iter().for_each(|path| discard(media, path)),
+            Err(error) => tracing::debug!(%error, "could not note which files are stored"),
+        }
+    }
+
     /// Waits for other writers, then answers the newest state. From here to [`Transaction::publish`] nobody
     /// else publishes, so what is built on this state will fit.
     pub fn lock(&mut self) -> Result<Arc<View>, StoreError> {

@@ -45,6 +45,11 @@ impl Scratch {
         Ok(Self { media: Arc::clone(media), writer, lock, names: Vec::new() })
     }
 
+    /// When the writer began, by the clock of the medium; nanoseconds since 1970.
+    pub(super) fn begun_at(&self) -> Option<i64> {
+        self.media.modified(&lock_path(self.writer)).ok().flatten()
+    }
+
     /// A name for one more temporary file.
     pub(super) fn next(&mut self) -> String {
         let name = format!("tmp/{}{}", tmp_prefix(self.writer), self.names.len());

@@ -7,18 +7,19 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::catalog::MAX_BODY;
+use super::catalog::{Catalog, MAX_BODY};
 use super::error::StoreError;
 use super::id::{ChunkHash, ObjectId, PackId, Sha256};
 use super::index::write::Added;
 use super::index::{ChunkRow, Codec, IndexBuilder};
 use super::log::record::NewPack;
-use super::media::{Lock, LockMode, Wait};
+use super::media::{Lock, LockMode, Media, Wait};
 use super::object::Timestamp;
 use super::object::{self, Kind};
 use super::pack::{self, Filled, PackFile, SharedPack};
 use super::publish::discard;
 use super::scratch::Scratch;
+use super::stat_cache::StatCache;
 use super::vault::{Vault, View};
 use super::zip;
 
@@ -52,8 +53,7 @@ pub struct Transaction<'v> {
     /// Chunks of this transaction's whole-file packs, for files of the same transaction.
     pub(super) own_chunks: HashMap<ChunkHash, (PackId, u64)>,
     pub(super) lock: Option<Box<dyn Lock>>,
-    /// Packs looked at, and whether they are there with all their bytes.
-    sound: HashMap<PackId, bool>,
+    pub(super) sound: Soundness,
     names: u64,
     scratch: Scratch,
     /// Number of the newest transaction when it began.
@@ -105,7 +105,7 @@ impl Vault {
             published: Vec::new(),
             own_chunks: HashMap::new(),
             lock: None,
-            sound: HashMap::new(),
+            sound: Soundness::default(),
             names: 0,
             scratch,
         })
@@ -116,6 +116,12 @@ impl Transaction<'_> {
     /// The state it is being built on.
     pub fn base(&self) -> &Arc<View> {
         &self.base
+    }
+
+    /// What is known of local files, to be asked about `lookups` of them; `None` on a medium without a clock.
+    pub fn stat_cache(&self, lookups: usize) -> Option<StatCache> {
+        let begun = self.scratch.begun_at()?;
+        Some(StatCache::open(&*self.vault.media, begun, lookups))
     }
 
     fn next_name(&mut self) -> [u8; 16] {
@@ -225,16 +231,8 @@ impl Transaction<'_> {
         record.extents.iter().all(|extent| extent.pack == PackId::HERE || self.is_sound(extent.pack))
     }
 
-    /// Whether a pack is there with all its bytes: a lost one must not stand in for content that is at hand.
-    pub(super) fn is_sound(&mut self, id: PackId) -> bool {
-        if let Some(&sound) = self.sound.get(&id) {
-            return sound;
-        }
-        let described = unless_damaged(self.base.catalog.pack(id));
-        let found = self.vault.media.len(&pack::path_of(id));
-        let sound = described.is_some_and(|row| found.is_ok_and(|len| len == Some(row.stored_len)));
-        self.sound.insert(id, sound);
-        sound
+    fn is_sound(&mut self, id: PackId) -> bool {
+        self.sound.check(&*self.vault.media, &self.base.catalog, id)
     }
 
     /// Whether it brings content that the vault did not have or had lost.
@@ -245,6 +243,22 @@ impl Transaction<'_> {
     /// Forgets the trees, commits and tags added so far: the state they were built on is no longer the newest.
     pub fn forget_objects(&mut self) {
         self.builder.drop_bodies();
+    }
+}
+
+/// Packs looked at, and whether they are there with all their bytes: a lost one must not stand in for content that
+/// is at hand.
+#[derive(Debug, Default)]
+pub(super) struct Soundness(HashMap<PackId, bool>);
+
+impl Soundness {
+    /// Whether a pack is there with all its bytes.
+    pub(super) fn check(&mut self, media: &dyn Media, catalog: &Catalog, id: PackId) -> bool {
+        *self.0.entry(id).or_insert_with(|| {
+            let described = unless_damaged(catalog.pack(id));
+            let found = media.len(&pack::path_of(id));
+            described.is_some_and(|row| found.is_ok_and(|len| len == Some(row.stored_len)))
+        })
     }
 }
 

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 mod cat;
 mod commit;
+mod dedup;
 mod diff;
 #[cfg(unix)]
 mod download;
@@ -41,6 +42,7 @@ mod show;
 #[cfg(unix)]
 mod special;
 mod status;
+mod unchanged;
 mod upload;
 mod verify;
 

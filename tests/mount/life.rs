@@ -35,6 +35,20 @@ fn a_busy_mount_says_who_uses_it_and_force_ends_it_all_the_same() {
     until("the serving process ends", || !is_running(pid));
 }
 
+/// A file is held open for a moment by whoever was started while it was open, until it becomes its own program.
+#[test]
+fn a_mount_that_is_busy_for_a_moment_is_waited_for() {
+    if !can_mount() {
+        return;
+    }
+    let desk = desk();
+    let mount = Mount::new(&desk, "mnt", "main");
+    let mut sleeper = desk.command("sleep");
+    let mut sleeper = Guard(sleeper.arg("0.1").current_dir(&mount.path).spawn().unwrap());
+    desk.hv(["umount", "mnt"]).ok();
+    assert!(sleeper.0.wait().unwrap().success());
+}
+
 /// A server ends late when somebody else still has its mount, here another mount namespace.
 #[test]
 fn a_server_that_ends_late_leaves_the_next_mount_at_its_place_alone() {

@@ -62,7 +62,9 @@ fn mounts_that_move_answer_as_a_plain_folder_does() {
         return;
     }
     let desk = desk();
-    for (options, below) in [(&["--follow", "main", "--mtime=last-change"][..], ""), (&[][..], "branches/main")] {
+    for (options, below) in
+        [(&["--follow", "main", "--mtime=last-change"][..], ""), (&[][..], "branches/main")]
+    {
         let (_view, _) = View::new(&desk, "mnt", options);
         suite(&desk, &desk.path("mnt").join(below));
     }

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use fuser::{BackingId, ReplyOpen};
 use rustix::thread::CapabilitySet;
 
-use crate::lending::Lender;
+use crate::lending::{self, Lender};
 use crate::port::NodeId;
 
 /// A file registered with the kernel; dropping it gives it back.
@@ -63,11 +63,11 @@ impl Registrar {
         Self { program, ..Self::default() }
     }
 
-    /// Whether trying is worth it: this process has the right, or there is a helper.
+    /// Whether trying is worth it: this process has the right, or there is a helper that has.
     pub(super) fn has_a_chance(&self) -> bool {
         let own = rustix::thread::capabilities(None);
         let own = own.is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_ADMIN));
-        own || self.program.as_ref().is_some_and(|program| program.is_file())
+        own || self.program.as_deref().is_some_and(lending::is_granted)
     }
 
     /// Is told of the connection.

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::thread::CapabilitySet;
 
 use super::wire;
 
@@ -58,6 +59,21 @@ impl Lender {
     }
 }
 
+/// Whether `program` was granted the right to register files: a helper without it is no help, and every workspace
+/// build has one.
+pub(crate) fn is_granted(program: &Path) -> bool {
+    let mut attribute = [0; 64];
+    let length = rustix::fs::getxattr(program, "security.capability", &mut attribute);
+    length.is_ok_and(|length| permits_admin(&attribute[..length]))
+}
+
+/// Reads `struct vfs_cap_data` (linux/capability.h): a word for the version and the flags, then the lower half of the
+/// permitted set, all little-endian.
+fn permits_admin(attribute: &[u8]) -> bool {
+    let Some(permitted) = attribute.get(4..8).and_then(|bytes| bytes.try_into().ok()) else { return false };
+    CapabilitySet::from_bits_retain(u32::from_le_bytes(permitted).into()).contains(CapabilitySet::SYS_ADMIN)
+}
+
 impl Drop for Lender {
     fn drop(&mut self) {
         drop(self.socket.lock().unwrap_or_else(PoisonError::into_inner).take());
@@ -65,5 +81,22 @@ impl Drop for Lender {
         if let Err(error) = ended {
             tracing::debug!(%error, "the passthrough helper cannot be waited for");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_granted_program_counts() {
+        // What `setcap cap_sys_admin+p` writes, and what `setcap cap_net_raw+p` does.
+        let admin = [0, 0, 0, 2, 0, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let net_raw = [0, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        assert!(permits_admin(&admin));
+        assert!(!permits_admin(&net_raw));
+        assert!(!permits_admin(&admin[..7]));
+        assert!(!is_granted(Path::new(env!("CARGO_MANIFEST_DIR"))));
+        assert!(!is_granted(Path::new("/nowhere")));
     }
 }

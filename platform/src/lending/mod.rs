@@ -9,5 +9,5 @@ mod client;
 mod helper;
 mod wire;
 
-pub(crate) use client::Lender;
+pub(crate) use client::{Lender, is_granted};
 pub use helper::run;

@@ -40,6 +40,9 @@ pub(in crate::cli) struct CommitArgs {
     /// Commit symlinks even when they dangle or lead out of the folder that is committed
     #[arg(long)]
     keep_links: bool,
+    /// Read every file, also those that have not changed since they were last committed
+    #[arg(long)]
+    rehash: bool,
     /// Add a file or folder at a path (`.` is the root, for folders)
     #[arg(long, value_name = "REPO_PATH=LOCAL")]
     add: Vec<String>,
@@ -68,6 +71,7 @@ pub(super) fn run(cli: &Cli, args: &CommitArgs, matches: &ArgMatches) -> Result<
         author: Some(identity::author(args.author.as_deref(), args.date.as_deref())?),
         allow_empty: args.allow_empty,
         keep_links: args.keep_links,
+        rehash: args.rehash,
     };
     let bar = Bar::new(cli.json);
     let outcome =
@@ -91,9 +95,13 @@ pub(super) fn show(cli: &Cli, outcome: &CommitOutcome) -> Result<(), Failure> {
         say(&format!("nothing to commit: {} already holds exactly this", outcome.branch))?;
     }
     tell(&format!(
-        "{} file{} read, {}: {} new, {} shared; the vault grew by {}",
+        "{} file{} {}, {}: {} new, {} shared; the vault grew by {}",
         outcome.files,
         if outcome.files == 1 { "" } else { "s" },
+        match outcome.unchanged_files {
+            0 => "read".to_owned(),
+            unchanged => format!("({unchanged} unchanged, not read)"),
+        },
         output::bytes(outcome.logical_bytes),
         output::bytes(outcome.new_bytes),
         output::bytes(outcome.shared_bytes),

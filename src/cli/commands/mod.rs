@@ -3,6 +3,7 @@
 pub(super) mod branch;
 pub(super) mod cat;
 pub(super) mod commit;
+pub(super) mod dedup;
 pub(super) mod diff;
 pub(super) mod download;
 pub(super) mod du;
@@ -73,6 +74,7 @@ pub(super) fn run(cli: &Cli, matches: &ArgMatches) -> Result<(), Failure> {
         Command::Revert(args) => replay::revert(cli, args),
         Command::Verify(args) => verify::run(cli, args),
         Command::Du(args) => du::run(cli, args),
+        Command::Dedup(args) => dedup::run(cli, args),
         Command::Squash(args) => squash::run(cli, args),
         Command::Gc(args) => gc::run(cli, args),
         Command::Mount(args) => mount::run(cli, args),

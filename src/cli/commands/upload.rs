@@ -80,6 +80,7 @@ impl How {
             author: Some(identity::author(self.author.as_deref(), self.date.as_deref())?),
             allow_empty: self.allow_empty,
             keep_links: self.keep_links,
+            rehash: false,
         })
     }
 }

@@ -132,7 +132,7 @@ impl Repository {
         let attributes = plan.attributes(&view.catalog, view.catalog.commit(head)?.tree)?;
         let threshold = self.vault().settings().large_file_threshold;
         let is_pointer = |path: &RepoPath, size: u64| size >= threshold || attributes.is_lfs(path.as_str());
-        let edits = plan.store(transaction, &is_pointer, &mut Totals::default(), &mut |_| ())?;
+        let edits = plan.store(transaction, &is_pointer, None, &mut Totals::default(), &mut |_| ())?;
         for edit in edits {
             if let Edit::Put(path, mode, id) = edit {
                 add_choice(&mut choices, path.as_str().as_bytes(), Choice::File(Leaf { mode, id }))?;

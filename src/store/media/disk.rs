@@ -140,7 +140,7 @@ impl Media for DiskMedia {
     fn create(&self, path: &str) -> io::Result<Box<dyn Sink>> {
         let file = system::private(OpenOptions::new().write(true).create_new(true))
             .open(self.resolve_inner(path)?)?;
-        Ok(Box::new(DiskSink { file }))
+        Ok(Box::new(DiskSink { file, written: 0, started: 0 }))
     }
 
     fn publish(&self, from: &str, to: &str) -> io::Result<()> {
@@ -183,6 +183,12 @@ impl Media for DiskMedia {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    fn modified(&self, path: &str) -> io::Result<Option<i64>> {
+        let written = fs::symlink_metadata(self.resolve_inner(path)?)?.modified()?;
+        let since = written.duration_since(std::time::UNIX_EPOCH).ok();
+        Ok(since.and_then(|since| i64::try_from(since.as_nanos()).ok()))
     }
 
     fn lock(&self, path: &str, mode: LockMode, wait: Wait) -> io::Result<Option<Box<dyn Lock>>> {
@@ -264,11 +270,24 @@ impl ReadAt for DiskFile {
 #[derive(Debug)]
 struct DiskSink {
     file: File,
+    written: u64,
+    /// How much of it the disk was told to begin with.
+    started: u64,
 }
+
+/// The disk is given work in pieces of this many bytes while a file is written, so that a sync at the end has
+/// little left to wait for.
+const WRITE_BEHIND: u64 = 16 << 20;
 
 impl Write for DiskSink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
+        let n = self.file.write(bytes)?;
+        self.written += n as u64;
+        if self.written - self.started >= WRITE_BEHIND {
+            system::start_writing(&self.file, self.started, self.written - self.started);
+            self.started = self.written;
+        }
+        Ok(n)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -281,6 +300,14 @@ impl Sink for DiskSink {
         // The mode first, so that the one sync covers it too.
         system::make_read_only(&self.file)?;
         system::sync(&self.file)
+    }
+
+    fn reflink(&mut self, source: &File) -> io::Result<bool> {
+        let shared = system::share_blocks(source, &self.file);
+        if !shared {
+            self.file.set_len(0)?; // a clone that failed may have come half the way
+        }
+        Ok(shared)
     }
 }
 

@@ -7,7 +7,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::disk::not_regular;
@@ -52,6 +53,7 @@ struct State {
     /// Bytes that may still be written.
     room: Option<usize>,
     skip: Box<SkipSync>,
+    reflinks: bool,
 }
 
 #[derive(Default)]
@@ -91,6 +93,7 @@ impl MemoryMedia {
             failure: None,
             room: None,
             skip: Box::new(|_, _| false),
+            reflinks: false,
         };
         Self { shared: Arc::new(Shared { state: Mutex::new(state), freed: Condvar::new() }) }
     }
@@ -128,6 +131,11 @@ impl MemoryMedia {
     /// Makes the syncs for which `skip` holds report success and do nothing: what a test must notice.
     pub fn skip_syncs(&self, skip: impl Fn(&str, SyncKind) -> bool + Send + 'static) {
         self.state().skip = Box::new(skip);
+    }
+
+    /// From now on files can share the blocks of other files. A reflink is one operation.
+    pub fn allow_reflinks(&self) {
+        self.state().reflinks = true;
     }
 
     /// Every state in which the medium may be found after a crash now, as media of their own: healthy, with all
@@ -418,6 +426,18 @@ impl Sink for MemorySink {
             self.medium.state().tree.file(self.node)?.dropped = true;
         }
         synced
+    }
+
+    fn reflink(&mut self, mut source: &File) -> io::Result<bool> {
+        if !self.medium.inspect()?.reflinks {
+            return Ok(false);
+        }
+        let mut bytes = Vec::new();
+        source.rewind()?;
+        source.read_to_end(&mut bytes)?;
+        source.rewind()?;
+        self.medium.mutate(format!("reflink {}", self.path), |state| state.append(self.node, &bytes))?;
+        Ok(true)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The one seam to the disk.
 //!
-//! Everything the store reads, writes, syncs or locks goes through [`Media`], ten calls over relative
+//! Everything the store reads, writes, syncs or locks goes through [`Media`], a dozen calls over relative
 //! `/`-separated paths. [`disk`] is the real thing; [`memory`] remembers what was synced, so that tests can
 //! crash, fill and damage it at every step. This layer knows files and their durability, no format at all.
 //!
@@ -66,6 +66,12 @@ pub trait Media: Debug + Send + Sync {
     /// Length in bytes of a regular file, `None` when nothing has that name.
     fn len(&self, path: &str) -> io::Result<Option<u64>>;
 
+    /// When a file was last written, by the clock of the medium, in nanoseconds since 1970; `None` when the medium
+    /// has no clock.
+    fn modified(&self, path: &str) -> io::Result<Option<i64>> {
+        self.len(path).map(|_| None)
+    }
+
     /// Takes an advisory lock on the (created when absent, empty) file at `path`, released on drop or death.
     /// `None` when `wait` is [`Wait::No`] and the lock is taken.
     fn lock(&self, path: &str, mode: LockMode, wait: Wait) -> io::Result<Option<Box<dyn Lock>>>;
@@ -97,6 +103,12 @@ pub trait ReadAt: Debug + Send + Sync {
 pub trait Sink: Write + Debug + Send {
     /// Makes the bytes written so far durable and the file read-only (mode 0444 where modes exist).
     fn sync(&mut self) -> io::Result<()>;
+
+    /// Has the file, empty so far, share the blocks of `source` as they are now (a reflink): a copy that writes
+    /// nothing. `false`, and still empty, where the file system cannot.
+    fn reflink(&mut self, _source: &File) -> io::Result<bool> {
+        Ok(false)
+    }
 }
 
 /// A held advisory lock; dropping it releases it.

@@ -59,6 +59,31 @@ pub(super) fn make_read_only(file: &File) -> io::Result<()> {
     }
 }
 
+/// Asks the disk to begin writing what was just written to these bytes of a file, without waiting for it. Linux does
+/// so when told that they will not be needed soon; what is still to be written stays in memory until it is.
+#[cfg(target_os = "linux")]
+pub(super) fn start_writing(file: &File, offset: u64, len: u64) {
+    use std::num::NonZeroU64;
+    // A hint: a file system that does not take it writes later.
+    let _ = rustix::fs::fadvise(file, offset, NonZeroU64::new(len), rustix::fs::Advice::DontNeed);
+}
+
+/// There is no such call: the sync at the end does all of it.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn start_writing(_file: &File, _offset: u64, _len: u64) {}
+
+/// Has `to` share the blocks of `from`; `false` where that cannot be, for whatever reason: what copies instead meets it.
+#[cfg(target_os = "linux")]
+pub(super) fn share_blocks(from: &File, to: &File) -> bool {
+    rustix::fs::ioctl_ficlone(to, from).is_ok()
+}
+
+/// There is no such call for a file that is open already.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn share_blocks(_from: &File, _to: &File) -> bool {
+    false
+}
+
 /// Puts a file on the medium itself. On macOS the standard library asks the drive to empty its cache, which
 /// network file systems there do not know; they get the plain call.
 pub(super) fn sync(file: &File) -> io::Result<()> {

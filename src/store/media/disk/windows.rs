@@ -58,6 +58,14 @@ pub(super) fn make_read_only(_file: &File) -> io::Result<()> {
     Ok(())
 }
 
+/// There is no such call: the sync at the end does all of it.
+pub(super) fn start_writing(_file: &File, _offset: u64, _len: u64) {}
+
+/// Blocks can be shared on `ReFS` only.
+pub(super) fn share_blocks(_from: &File, _to: &File) -> bool {
+    false
+}
+
 pub(super) fn sync(file: &File) -> io::Result<()> {
     file.sync_all()
 }

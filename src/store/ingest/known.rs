@@ -1,0 +1,44 @@
+//! Where chunks are that the vault has already.
+//!
+//! Asked once per chunk of a large file, beside the thread that reads it: so it holds only what a lookup needs,
+//! not the transaction. A chunk whose pack is not there with all its bytes does not count.
+
+use std::collections::HashMap;
+
+use crate::store::catalog::Catalog;
+use crate::store::id::{ChunkHash, PackId};
+use crate::store::media::Media;
+use crate::store::transaction::{Soundness, Transaction, unless_damaged};
+
+/// A place among the decoded bytes of a pack.
+pub(super) type Place = (PackId, u64);
+
+/// Finds chunks that are stored.
+pub(super) struct Known<'a> {
+    media: &'a dyn Media,
+    catalog: &'a Catalog,
+    own: &'a HashMap<ChunkHash, Place>,
+    sound: &'a mut Soundness,
+}
+
+impl<'a> Known<'a> {
+    /// What the vault has, and what `transaction` stored so far.
+    pub(super) fn of(transaction: &'a mut Transaction<'_>) -> Self {
+        Self {
+            media: &*transaction.vault.media,
+            catalog: &transaction.base.catalog,
+            own: &transaction.own_chunks,
+            sound: &mut transaction.sound,
+        }
+    }
+
+    /// Where a chunk of this name and length is.
+    pub(super) fn find(&mut self, hash: ChunkHash, len: u32) -> Option<Place> {
+        if let Some(&place) = self.own.get(&hash) {
+            return Some(place);
+        }
+        let (pack, chunk) = unless_damaged(self.catalog.chunk(hash))?;
+        let sound = chunk.raw_len == len && self.sound.check(self.media, self.catalog, pack.id);
+        sound.then_some((pack.id, chunk.raw_start))
+    }
+}

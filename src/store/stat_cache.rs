@@ -1,0 +1,296 @@
+//! Which local files were already stored, so that an unchanged one need not be read again: Git's index idea.
+//!
+//! A file is recognised by device, inode, size, mtime and ctime in nanoseconds; a user can set all but the last
+//! back. Git's racy-clean rule: what was touched when a transaction began, or later, is not noted, because another
+//! change within one tick of the clock would not show. What is noted is only ever a hint: whether the vault still
+//! has that content is asked of its catalog, each row carries a check, and any file here may be deleted.
+//!
+//! Rows are sorted by device and inode, so that few can be found without reading all; files are merged as they
+//! grow, so that a small commit does not rewrite a large cache. It must not know paths: a renamed file is the same.
+
+use super::id::ObjectId;
+use super::media::{Media, ReadAt};
+
+/// The folder of files that may be deleted at any time.
+const FOLDER: &str = "cache";
+/// What names of these files begin with.
+const PREFIX: &str = "stat-";
+/// A file that is at most this many times as large as what is added to it is merged with it.
+const MERGE: usize = 4;
+/// A file with more rows is dropped instead of merged; 64 million files are beyond anybody's tree.
+const MAX_ROWS: usize = 64 << 20;
+/// Files are read whole when at least one in this many rows will be asked for.
+const DENSE: usize = 64;
+/// Bytes of a row: key 16, size 8, mtime 8, ctime 8, blob 20, check 8.
+const ROW: usize = 68;
+const KEY: usize = 16;
+const CHECKED: usize = ROW - 8;
+
+/// What tells a local file from any other, and from itself after a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fingerprint {
+    /// The device it is on.
+    pub device: u64,
+    /// Its inode.
+    pub inode: u64,
+    /// Its length in bytes.
+    pub size: u64,
+    /// When its content last changed, as it says; nanoseconds since 1970.
+    pub mtime: i64,
+    /// When anything of it last changed; nanoseconds since 1970.
+    pub ctime: i64,
+}
+
+/// Two changes within this time may be given one time: clocks tick up to every 10 ms, and some file systems round.
+const TICK: i64 = 20_000_000;
+/// The same where a time has no part below the second: probably rounded, to two seconds by some file systems.
+const COARSE_TICK: i64 = 2_000_000_000;
+
+impl Fingerprint {
+    /// Whether a change at `begun` or later would show in the times.
+    fn is_settled(&self, begun: i64) -> bool {
+        [self.mtime, self.ctime].into_iter().all(|time| {
+            let tick = if time % 1_000_000_000 == 0 { COARSE_TICK } else { TICK };
+            time.checked_add(tick).is_some_and(|next| next <= begun)
+        })
+    }
+
+    fn key(&self) -> [u8; KEY] {
+        let mut key = [0; KEY];
+        key[..8].copy_from_slice(&self.device.to_be_bytes());
+        key[8..].copy_from_slice(&self.inode.to_be_bytes());
+        key
+    }
+}
+
+type Row = [u8; ROW];
+
+fn encode(file: &Fingerprint, blob: ObjectId) -> Row {
+    let mut row = [0; ROW];
+    row[..KEY].copy_from_slice(&file.key());
+    row[16..24].copy_from_slice(&file.size.to_le_bytes());
+    row[24..32].copy_from_slice(&file.mtime.to_le_bytes());
+    row[32..40].copy_from_slice(&file.ctime.to_le_bytes());
+    row[40..60].copy_from_slice(blob.as_bytes());
+    let check = check(&row);
+    row[CHECKED..].copy_from_slice(&check);
+    row
+}
+
+fn check(row: &[u8]) -> [u8; 8] {
+    *blake3::hash(&row[..CHECKED]).as_bytes().first_chunk().expect("BLAKE3 is 32 bytes")
+}
+
+/// The rows of one cache file.
+#[derive(Debug)]
+struct Rows {
+    name: String,
+    count: usize,
+    file: Box<dyn ReadAt>,
+    /// All of it, when it was read whole.
+    bytes: Option<Vec<u8>>,
+}
+
+impl Rows {
+    fn open(media: &dyn Media, name: String) -> Option<Self> {
+        let file = media.open(&format!("{FOLDER}/{name}")).ok()?;
+        let count = usize::try_from(file.len()).ok()? / ROW;
+        Some(Self { name, count, file, bytes: None })
+    }
+
+    fn read_whole(&mut self) {
+        let mut bytes = vec![0; self.count * ROW];
+        self.bytes = self.file.read_exact_at(&mut bytes, 0).is_ok().then_some(bytes);
+    }
+
+    fn row(&self, at: usize) -> Option<Row> {
+        if let Some(bytes) = &self.bytes {
+            return bytes.get(at * ROW..)?.first_chunk().copied();
+        }
+        let mut row = [0; ROW];
+        self.file.read_exact_at(&mut row, (at * ROW) as u64).ok()?;
+        Some(row)
+    }
+
+    fn find(&self, file: &Fingerprint) -> Option<ObjectId> {
+        let key = file.key();
+        let (mut low, mut high) = (0, self.count);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let row = self.row(middle)?;
+            match row[..KEY].cmp(&key) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+                std::cmp::Ordering::Equal => {
+                    let blob = ObjectId::from_bytes(*row[40..].first_chunk()?);
+                    return (encode(file, blob) == row).then_some(blob);
+                }
+            }
+        }
+        None
+    }
+}
+
+/// What is known of local files.
+#[derive(Debug)]
+pub struct StatCache {
+    files: Vec<Rows>,
+    /// By the clock of the medium; what was touched since is not noted.
+    begun: i64,
+}
+
+/// What is to be written in place of some cache files.
+#[derive(Debug)]
+pub(super) struct Rewritten {
+    pub(super) path: String,
+    pub(super) bytes: Vec<u8>,
+    /// What it says everything of.
+    pub(super) replaces: Vec<String>,
+}
+
+impl StatCache {
+    /// Opens what there is, to be asked about `lookups` files. `begun` is when the transaction began, by the clock of
+    /// the medium, in nanoseconds since 1970.
+    pub(super) fn open(media: &dyn Media, begun: i64, lookups: usize) -> Self {
+        let mut names = media.list(FOLDER).unwrap_or_default();
+        names.retain(|name| name.starts_with(PREFIX));
+        names.sort_unstable();
+        let mut files: Vec<Rows> = names.into_iter().filter_map(|name| Rows::open(media, name)).collect();
+        let is_dense = |rows: &&mut Rows| rows.count <= lookups.saturating_mul(DENSE).min(MAX_ROWS);
+        files.iter_mut().filter(is_dense).for_each(Rows::read_whole);
+        Self { files, begun }
+    }
+
+    /// The blob that this file was stored as when it was last seen with just this fingerprint.
+    pub fn find(&self, file: &Fingerprint) -> Option<ObjectId> {
+        self.files.iter().find_map(|rows| rows.find(file))
+    }
+
+    /// What to write so that `noted` is known too; `None` when there is nothing to note.
+    pub(super) fn with(&self, noted: &[(Fingerprint, ObjectId)], name: &str) -> Option<Rewritten> {
+        let settled = noted.iter().filter(|(file, _)| file.is_settled(self.begun));
+        let mut rows: Vec<Row> = settled.map(|(file, blob)| encode(file, *blob)).collect();
+        if rows.is_empty() {
+            return None;
+        }
+        let mut replaces = Vec::new();
+        let mut smallest_first: Vec<&Rows> = self.files.iter().collect();
+        smallest_first.sort_by_key(|old| old.count);
+        for old in smallest_first {
+            if old.count > MAX_ROWS {
+                replaces.push(format!("{FOLDER}/{}", old.name));
+            } else if old.count <= rows.len().saturating_mul(MERGE) {
+                let sound = (0..old.count).map_while(|at| old.row(at));
+                rows.extend(sound.filter(|row| check(row) == row[CHECKED..]));
+                replaces.push(format!("{FOLDER}/{}", old.name));
+            }
+        }
+        // A stable sort: of two rows of one file, the newly noted one came first.
+        rows.sort_by(|a, b| a[..KEY].cmp(&b[..KEY]));
+        rows.dedup_by(|next, first| next[..KEY] == first[..KEY]);
+        let path = format!("{FOLDER}/{PREFIX}{name}");
+        Some(Rewritten { path, bytes: rows.concat(), replaces })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::media::memory::MemoryMedia;
+
+    const BEGUN: i64 = 1_700_000_000_123_456_789;
+
+    fn file(inode: u64) -> Fingerprint {
+        Fingerprint { device: 1, inode, size: 5, mtime: BEGUN - 9_000_000_001, ctime: BEGUN - TICK }
+    }
+
+    fn blob(n: u8) -> ObjectId {
+        ObjectId::from_bytes([n; 20])
+    }
+
+    fn write(media: &MemoryMedia, path: &str, bytes: &[u8]) {
+        use std::io::Write as _;
+        drop(media.create_dir(FOLDER));
+        media.create(path).unwrap().write_all(bytes).unwrap();
+    }
+
+    fn save(media: &MemoryMedia, noted: &[(Fingerprint, ObjectId)], name: &str) -> usize {
+        let new = StatCache::open(media, BEGUN, 1).with(noted, name).unwrap();
+        write(media, &new.path, &new.bytes);
+        new.replaces.iter().for_each(|path| media.remove(path).unwrap());
+        new.replaces.len()
+    }
+
+    #[test]
+    fn only_the_very_same_file_is_found() {
+        let media = MemoryMedia::new();
+        let noted: Vec<_> = (0..100).map(|n| (file(u64::from(n) * 3), blob(n))).collect();
+        save(&media, &noted, "a");
+        for lookups in [0, 1000] {
+            let cache = StatCache::open(&media, BEGUN, lookups);
+            assert!(noted.iter().all(|(file, blob)| cache.find(file) == Some(*blob)));
+            assert_eq!(cache.find(&file(1)), None);
+            let known = file(30);
+            for other in [
+                Fingerprint { device: 2, ..known },
+                Fingerprint { size: 6, ..known },
+                Fingerprint { mtime: known.mtime + 1, ..known },
+                Fingerprint { ctime: known.ctime - 1, ..known },
+            ] {
+                assert_eq!(cache.find(&other), None, "{other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_touched_when_the_transaction_began_is_not_noted() {
+        let cache = StatCache::open(&MemoryMedia::new(), BEGUN, 1);
+        let whole = BEGUN / 1_000_000_000 * 1_000_000_000;
+        for (time, noted) in [
+            (BEGUN - TICK, true),
+            (BEGUN - TICK + 1, false),
+            (BEGUN, false),
+            (BEGUN + 1, false),
+            (i64::MAX, false),
+            (whole, false),
+            (whole - COARSE_TICK, true),
+        ] {
+            for touched in [Fingerprint { ctime: time, ..file(1) }, Fingerprint { mtime: time, ..file(1) }] {
+                assert_eq!(cache.with(&[(touched, blob(1))], "a").is_some(), noted, "{touched:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn small_files_are_merged_and_large_ones_left_alone() {
+        let media = MemoryMedia::new();
+        let many: Vec<_> = (0..100).map(|n| (file(n), blob(1))).collect();
+        assert_eq!(save(&media, &many, "a"), 0);
+        assert_eq!(save(&media, &[(file(500), blob(2))], "b"), 0);
+        assert_eq!(save(&media, &[(file(501), blob(3))], "c"), 1, "the other small one");
+        assert_eq!(save(&media, &many[..50], "d"), 2);
+        let cache = StatCache::open(&media, BEGUN, 1);
+        assert_eq!((cache.files.len(), cache.files[0].count), (1, 102));
+        assert_eq!(cache.find(&file(501)), Some(blob(3)));
+    }
+
+    #[test]
+    fn damage_is_a_miss_and_never_another_answer() {
+        let media = MemoryMedia::new();
+        let noted: Vec<_> = (0..20).map(|n| (file(u64::from(n)), blob(n))).collect();
+        let good = StatCache::open(&media, BEGUN, 1).with(&noted, "a").unwrap().bytes;
+        for bad in 0..good.len() {
+            let mut bytes = good.clone();
+            bytes[bad] ^= 0x40;
+            bytes.truncate(good.len() - bad % 3 * 50);
+            write(&media, "cache/stat-x", &bytes);
+            for lookups in [0, 1000] {
+                let cache = StatCache::open(&media, BEGUN, lookups);
+                for (file, blob) in &noted {
+                    assert!(cache.find(file).is_none_or(|found| found == *blob), "byte {bad}");
+                }
+            }
+            media.remove("cache/stat-x").unwrap();
+        }
+    }
+}
