@@ -7,7 +7,7 @@ use jiff::fmt::rfc2822;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp as Instant, ZonedDateTime};
 
-use crate::ops::Timestamp;
+use crate::ops::{Compression, Timestamp};
 
 /// `10MiB`, `1.5GB`, `4096`: binary units unless the unit says otherwise (`MB` is a million, `M` is `MiB`).
 pub(super) fn size(text: &str) -> Result<u64, String> {
@@ -148,6 +148,16 @@ pub(super) fn mount_target<'a>(
             "`{target}` names no revision after the `@`; for a folder whose name has an `@`, use --revision"
         )),
         Some((mountpoint, revision)) => Ok((mountpoint, Some(revision))),
+    }
+}
+
+/// `none`, `auto` or `max`.
+pub(super) fn compression(text: &str) -> Result<Compression, String> {
+    match text {
+        "none" => Ok(Compression::None),
+        "auto" => Ok(Compression::Auto),
+        "max" => Ok(Compression::Max),
+        _ => Err("it is none, auto or max".to_owned()),
     }
 }
 

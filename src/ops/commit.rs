@@ -20,6 +20,7 @@ use crate::store::id::ObjectId;
 use crate::store::object::Kind;
 use crate::store::object::Signature;
 use crate::store::object::{Commit, message};
+use crate::store::pack::Compression;
 use crate::store::path::RepoPath;
 use crate::store::publish::{Change, Published, move_ref};
 use crate::store::refname::RefName;
@@ -99,6 +100,8 @@ pub struct CommitOptions {
     pub keep_links: bool,
     /// Read every file, also those that were stored before and have not changed since.
     pub rehash: bool,
+    /// How hard new content is compressed; what the vault has already stays as it is.
+    pub compression: Compression,
 }
 
 /// What is going on while a commit is made.
@@ -181,6 +184,7 @@ impl Repository {
         let attributes = plan.attributes(&view.catalog, view.catalog.commit(head)?.tree)?;
         let threshold = self.vault().settings().large_file_threshold;
         let is_pointer = |path: &RepoPath, size: u64| size >= threshold || attributes.is_lfs(path.as_str());
+        transaction.set_compression(options.compression);
         let cache = plan.stat_cache(&transaction);
         let seen = cache.as_ref().filter(|_| !options.rehash);
         let edits = plan.store(&mut transaction, &is_pointer, seen, &mut totals, progress)?;

@@ -58,6 +58,7 @@ pub use crate::store::id::ObjectId;
 pub use crate::store::lease::HeldLease;
 pub use crate::store::object::Commit;
 pub use crate::store::object::{IdentityError, Signature, Timestamp, parse_identity};
+pub use crate::store::pack::Compression;
 pub use crate::store::path::{PathError, RepoPath};
 
 use crate::snapshot::{ChunkCache, Snapshot, SnapshotError};

@@ -18,12 +18,13 @@ use super::id::{ObjectId, Sha256};
 use super::index::write::PackDraft;
 use super::index::{Codec, Extent};
 use super::object::{Kind, ObjectHasher};
-use super::pack::{Compression, PackFile, encode_chunk, shrinks_well};
+use super::pack::{Compression, PackFile, worthwhile};
 use super::pointer::Pointer;
 use super::publish::discard;
 use super::stat_cache::Fingerprint;
 use super::transaction::Transaction;
 
+mod encode;
 mod extend;
 mod known;
 mod many;
@@ -34,6 +35,7 @@ mod spool;
 
 pub use many::{Sources, Storing};
 
+use encode::{Group, encode_all};
 use extend::{Layout, Stretch};
 use known::Known;
 use reflink::Reflink;
@@ -137,7 +139,7 @@ impl Transaction<'_> {
     ) -> Result<StoredFile, StoreError> {
         let size = content.size();
         if size < WHOLE_FILE {
-            let small = Small::read(content, pointer, &self.base.catalog)?;
+            let small = Small::read(content, pointer, self.compression, &self.base.catalog)?;
             progress(size);
             return self.store_small(small);
         }
@@ -153,10 +155,9 @@ impl Transaction<'_> {
         progress: &mut dyn FnMut(u64),
     ) -> Result<(Sha256, ObjectId, u64), StoreError> {
         let size = content.size();
-        let compression =
-            if shrinks_well(&samples(content)?) { Compression::Try } else { Compression::Never };
+        let compression = worthwhile(self.compression, &samples(content)?);
         let tmp = self.next_tmp();
-        let may_be_whole = compression == Compression::Never;
+        let may_be_whole = compression == Compression::None;
         let vault = self.vault;
         let mut sink = vault.media.create(&tmp).map_err(StoreError::io("create", &tmp))?;
         let shared = reflink::share(&mut *sink, &tmp, content)?;
@@ -216,23 +217,38 @@ impl Transaction<'_> {
         let base = Arc::clone(&self.base);
         let layout = Layout { catalog: &base.catalog, spooled: &*spooled, tmp, pieces };
         let stretches = layout.stretches(&runs(pieces), &mut Known::of(self))?;
-        let (mut extents, mut new) = (Vec::new(), 0);
+        let (mut extents, mut new, mut group) = (Vec::new(), 0, Group::default());
         for stretch in stretches {
             match stretch {
-                Stretch::Known(extent) => append(&mut extents, extent),
+                Stretch::Known(extent) => {
+                    self.push_group(&mut group, compression, &mut extents)?;
+                    append(&mut extents, extent);
+                }
                 Stretch::New { hash, at, len } => {
-                    let raw = layout.read(at..at + u64::from(len))?;
-                    let (codec, stored) = match compression {
-                        Compression::Try => encode_chunk(&raw),
-                        Compression::Never => (Codec::Raw, Cow::Borrowed(raw.as_slice())),
-                    };
-                    self.push_encoded(hash, raw.len(), codec, &stored, &mut extents)?;
                     new += u64::from(len);
+                    group.push(hash, layout.read(at..at + u64::from(len))?);
+                    if group.is_full() {
+                        self.push_group(&mut group, compression, &mut extents)?;
+                    }
                 }
             }
         }
+        self.push_group(&mut group, compression, &mut extents)?;
         self.builder.add_file(sha256, size, extents);
         Ok(new)
+    }
+
+    /// Appends what is in `group` to the shared pack, and empties it.
+    fn push_group(
+        &mut self,
+        group: &mut Group,
+        compression: Compression,
+        extents: &mut Vec<Extent>,
+    ) -> Result<(), StoreError> {
+        let Group { hashes, chunks, .. } = std::mem::take(group);
+        encode_all(&chunks, compression, |at, codec, stored| {
+            self.push_encoded(hashes[at], chunks[at].len(), codec, stored, extents)
+        })
     }
 }
 

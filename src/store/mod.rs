@@ -31,6 +31,7 @@ pub mod media;
 pub mod object;
 pub mod pack;
 pub mod path;
+mod planes;
 pub mod pointer;
 pub mod publish;
 pub mod refname;

@@ -13,7 +13,7 @@ use super::id::{ChunkHash, PackId};
 use super::index::write::PackDraft;
 use super::index::{ChunkRow, Codec};
 use super::media::{Media, Sink};
-use super::zip;
+use super::{planes, zip};
 
 /// Content below this total stays in the index of its transaction instead of a pack of its own: one file less
 /// to create and sync for a small commit.
@@ -27,13 +27,16 @@ pub fn path_of(id: PackId) -> String {
     format!("packs/{id}.pack")
 }
 
-/// Whether a chunk is worth trying to compress.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How hard content is compressed when it is stored. Reading undoes it, whatever it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Compression {
-    /// Store it as it is: reading it fast is worth more.
-    Never,
-    /// Compress it if that pays.
-    Try,
+    /// Not at all: reading fast is worth more.
+    None,
+    /// What shrinks much for little time, as text does; weights stay as they are.
+    #[default]
+    Auto,
+    /// All that shrinks: weights too, which then no kernel can read by itself.
+    Max,
 }
 
 /// Below this size compression saves less than it costs to undo.
@@ -41,23 +44,35 @@ const MIN_COMPRESSED: usize = 128;
 /// The same for bodies of trees, commits and tags: a history is read commit by commit.
 pub(super) const MIN_COMPRESSED_BODY: usize = 512;
 
-/// Chooses how to store a chunk: zstd when that takes off at least an eighth, as text does; raw otherwise.
-pub fn encode_chunk(raw: &[u8]) -> (Codec, Cow<'_, [u8]>) {
-    if raw.len() >= MIN_COMPRESSED
-        && let Ok(packed) = zip::compress(raw, 1)
-        && packed.len() <= raw.len() - raw.len() / 8
-    {
-        return (Codec::Zstd, Cow::Owned(packed));
+/// zstd's levels for [`Compression::Auto`] and [`Compression::Max`].
+const LEVELS: (i32, i32) = (1, 9);
+
+/// Chooses how to store a chunk: compressed when that takes off at least an eighth, or with [`Compression::Max`] a
+/// thirty-second; raw otherwise.
+pub fn encode_chunk(raw: &[u8], compression: Compression) -> (Codec, Cow<'_, [u8]>) {
+    let (zipped, planes, most) = match compression {
+        _ if raw.len() < MIN_COMPRESSED => return (Codec::Raw, Cow::Borrowed(raw)),
+        Compression::None => return (Codec::Raw, Cow::Borrowed(raw)),
+        Compression::Auto => (zip::compress(raw, LEVELS.0).ok(), None, raw.len() - raw.len() / 8),
+        Compression::Max => {
+            (zip::compress(raw, LEVELS.1).ok(), planes::encode(raw), raw.len() - raw.len() / 32)
+        }
+    };
+    let candidates = [(Codec::Zstd, zipped), (Codec::Planes, planes)];
+    let candidates = candidates.into_iter().filter_map(|(codec, packed)| Some((codec, packed?)));
+    match candidates.min_by_key(|(_, packed)| packed.len()) {
+        Some((codec, packed)) if packed.len() <= most => (codec, Cow::Owned(packed)),
+        _ => (Codec::Raw, Cow::Borrowed(raw)),
     }
-    (Codec::Raw, Cow::Borrowed(raw))
 }
 
-/// Whether samples of a large file shrink so well that reading it raw is worth less than the space: text does
-/// (to a third or less), weights do not (bf16 to 0.78).
-pub fn shrinks_well(samples: &[Vec<u8>]) -> bool {
+/// What is done with a large file, going by samples of it. Only if it shrinks well is reading it raw worth less than
+/// the space, unless `asked` for: text does (to a third or less), weights do not (bf16 to 0.78).
+pub fn worthwhile(asked: Compression, samples: &[Vec<u8>]) -> Compression {
     let raw: usize = samples.iter().map(Vec::len).sum();
-    let packed: usize = samples.iter().map(|sample| encode_chunk(sample).1.len()).sum();
-    raw > 0 && packed <= raw / 2
+    let packed: usize = samples.iter().map(|sample| encode_chunk(sample, asked).1.len()).sum();
+    let most = if asked == Compression::Max { raw - raw / 32 } else { raw / 2 };
+    if raw > 0 && packed <= most { asked } else { Compression::None }
 }
 
 /// Undoes [`encode_chunk`] into exactly `raw_len` bytes; `None` when the stored bytes don't give that.
@@ -65,6 +80,7 @@ pub fn decode(codec: Codec, stored: Vec<u8>, raw_len: usize) -> Option<Vec<u8>> 
     let raw = match codec {
         Codec::Raw => stored,
         Codec::Zstd => zip::decompress(&stored, raw_len).ok()?,
+        Codec::Planes => planes::decode(&stored, raw_len)?,
     };
     (raw.len() == raw_len).then_some(raw)
 }

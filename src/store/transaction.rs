@@ -16,7 +16,7 @@ use super::log::record::NewPack;
 use super::media::{Lock, LockMode, Media, Wait};
 use super::object::Timestamp;
 use super::object::{self, Kind};
-use super::pack::{self, Filled, PackFile, SharedPack};
+use super::pack::{self, Compression, Filled, PackFile, SharedPack};
 use super::publish::discard;
 use super::scratch::Scratch;
 use super::stat_cache::StatCache;
@@ -54,6 +54,7 @@ pub struct Transaction<'v> {
     pub(super) own_chunks: HashMap<ChunkHash, (PackId, u64)>,
     pub(super) lock: Option<Box<dyn Lock>>,
     pub(super) sound: Soundness,
+    pub(super) compression: Compression,
     names: u64,
     scratch: Scratch,
     /// Number of the newest transaction when it began.
@@ -106,6 +107,7 @@ impl Vault {
             own_chunks: HashMap::new(),
             lock: None,
             sound: Soundness::default(),
+            compression: Compression::default(),
             names: 0,
             scratch,
         })
@@ -116,6 +118,11 @@ impl Transaction<'_> {
     /// The state it is being built on.
     pub fn base(&self) -> &Arc<View> {
         &self.base
+    }
+
+    /// How hard content is compressed from now on.
+    pub fn set_compression(&mut self, compression: Compression) {
+        self.compression = compression;
     }
 
     /// What is known of local files, to be asked about `lookups` of them; `None` on a medium without a clock.

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 mod cat;
 mod commit;
+mod compression;
 mod dedup;
 mod diff;
 #[cfg(unix)]

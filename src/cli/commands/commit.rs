@@ -9,7 +9,7 @@ use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
 use crate::cli::progress::Bar;
 use crate::cli::{identity, output, parse};
-use crate::ops::{AddSource, CommitOperation, CommitOptions, CommitOutcome, RepoPath};
+use crate::ops::{AddSource, CommitOperation, CommitOptions, CommitOutcome, Compression, RepoPath};
 
 /// Commit files, in one step or not at all
 ///
@@ -43,6 +43,9 @@ pub(in crate::cli) struct CommitArgs {
     /// Read every file, also those that have not changed since they were last committed
     #[arg(long)]
     rehash: bool,
+    /// Compress new content: none, what shrinks much (auto), or weights too (max)
+    #[arg(long, value_name = "HOW", default_value = "auto", value_parser = parse::compression)]
+    compression: Compression,
     /// Add a file or folder at a path (`.` is the root, for folders)
     #[arg(long, value_name = "REPO_PATH=LOCAL")]
     add: Vec<String>,
@@ -72,6 +75,7 @@ pub(super) fn run(cli: &Cli, args: &CommitArgs, matches: &ArgMatches) -> Result<
         allow_empty: args.allow_empty,
         keep_links: args.keep_links,
         rehash: args.rehash,
+        compression: args.compression,
     };
     let bar = Bar::new(cli.json);
     let outcome =

@@ -9,10 +9,10 @@ use super::open;
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
 use crate::cli::progress::Bar;
-use crate::cli::{identity, output};
+use crate::cli::{identity, output, parse};
 use crate::ops::patterns::{PathFilter, patterns};
 use crate::ops::upload::FolderUpload;
-use crate::ops::{AddSource, CommitOptions, RepoPath};
+use crate::ops::{AddSource, CommitOptions, Compression, RepoPath};
 
 /// Commit a file, or the content of a folder
 ///
@@ -67,6 +67,9 @@ pub(in crate::cli) struct How {
     /// Commit symlinks even when they dangle or lead out of the folder that is committed
     #[arg(long)]
     keep_links: bool,
+    /// Compress new content: none, what shrinks much (auto), or weights too (max)
+    #[arg(long, value_name = "HOW", default_value = "auto", value_parser = parse::compression)]
+    compression: Compression,
 }
 
 impl How {
@@ -81,6 +84,7 @@ impl How {
             allow_empty: self.allow_empty,
             keep_links: self.keep_links,
             rehash: false,
+            compression: self.compression,
         })
     }
 }

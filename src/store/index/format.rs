@@ -73,6 +73,8 @@ pub enum Codec {
     Raw = 0,
     /// One zstd frame.
     Zstd = 1,
+    /// Numbers, byte by byte.
+    Planes = 2,
 }
 
 impl Codec {
@@ -80,6 +82,7 @@ impl Codec {
         match byte {
             0 => Some(Self::Raw),
             1 => Some(Self::Zstd),
+            2 => Some(Self::Planes),
             _ => None,
         }
     }

@@ -19,6 +19,7 @@ use super::{Content, StoredFile, WHOLE_FILE};
 use crate::store::catalog::Catalog;
 use crate::store::error::StoreError;
 use crate::store::id::ObjectId;
+use crate::store::pack::Compression;
 use crate::store::stat_cache::Fingerprint;
 use crate::store::transaction::{Transaction, unless_damaged};
 
@@ -100,16 +101,17 @@ impl Transaction<'_> {
         let base = Arc::clone(&self.base);
         if batches.len() < 2 || workers < 2 {
             for at in 0..sources.count() {
-                let item = prepare(sources, at, &base.catalog);
+                let item = prepare(sources, at, self.compression, &base.catalog);
                 self.store_item(sources, at, item, each)?;
             }
             return Ok(());
         }
         let queue = Queue::new(batches.len(), workers * AHEAD);
+        let compression = self.compression;
         thread::scope(|threads| {
             let _stop = Stop(&queue);
             for _ in 0..workers {
-                threads.spawn(|| work(&queue, &batches, sources, &base.catalog));
+                threads.spawn(|| work(&queue, &batches, sources, compression, &base.catalog));
             }
             for (number, batch) in batches.iter().enumerate() {
                 // Nothing comes when a worker panicked, and then the scope does.
@@ -182,7 +184,12 @@ fn batches<S: Sources>(sources: &S) -> Vec<Range<usize>> {
     batches
 }
 
-fn prepare<S: Sources>(sources: &S, at: usize, catalog: &Catalog) -> Item<S::Error> {
+fn prepare<S: Sources>(
+    sources: &S,
+    at: usize,
+    compression: Compression,
+    catalog: &Catalog,
+) -> Item<S::Error> {
     if let Some((blob, size)) = sources.seen(at) {
         return Item::Seen(blob, size);
     }
@@ -196,7 +203,7 @@ fn prepare<S: Sources>(sources: &S, at: usize, catalog: &Catalog) -> Item<S::Err
     if content.size() >= WHOLE_FILE {
         return Item::Large;
     }
-    match Small::read(&mut *content, sources.is_pointer(at), catalog) {
+    match Small::read(&mut *content, sources.is_pointer(at), compression, catalog) {
         Ok(small) => Item::Small(small),
         Err(error) => Item::Failed(error.into()),
     }
@@ -206,11 +213,12 @@ fn work<S: Sources>(
     queue: &Queue<Vec<Item<S::Error>>>,
     batches: &[Range<usize>],
     sources: &S,
+    compression: Compression,
     catalog: &Catalog,
 ) {
     let stop = Stop(queue);
     while let Some(number) = queue.take() {
-        let items = batches[number].clone().map(|at| prepare(sources, at, catalog));
+        let items = batches[number].clone().map(|at| prepare(sources, at, compression, catalog));
         queue.put(number, items.collect());
     }
     // Only a panic stops the others.

@@ -12,7 +12,7 @@ use crate::store::chunk;
 use crate::store::error::StoreError;
 use crate::store::id::{ChunkHash, ObjectId, Sha256};
 use crate::store::index::{Codec, Extent};
-use crate::store::pack::encode_chunk;
+use crate::store::pack::{Compression, encode_chunk};
 use crate::store::pointer::Pointer;
 use crate::store::stat_cache::Fingerprint;
 use crate::store::transaction::Transaction;
@@ -21,8 +21,8 @@ use crate::store::transaction::Transaction;
 struct Encoded {
     hash: ChunkHash,
     range: Range<usize>,
-    /// Its stored bytes, when they are not its bytes.
-    packed: Option<Vec<u8>>,
+    /// Codec and stored bytes, when those are not its bytes.
+    packed: Option<(Codec, Vec<u8>)>,
 }
 
 /// A small file that was read, and what its bytes give.
@@ -41,6 +41,7 @@ impl Small {
     pub(super) fn read(
         content: &mut dyn Content,
         pointer: bool,
+        compression: Compression,
         catalog: &Catalog,
     ) -> Result<Self, StoreError> {
         let bytes = read_whole(content)?;
@@ -55,17 +56,17 @@ impl Small {
         let (sha256, blob) = identity.finish();
         let fingerprint = content.fingerprint();
         let seems_known = catalog.file_size(sha256).is_ok_and(|found| found.is_some());
-        let chunks = if seems_known { Vec::new() } else { encode(&bytes) };
+        let chunks = if seems_known { Vec::new() } else { encode(&bytes, compression) };
         Ok(Self { bytes, sha256, blob, pointer, fingerprint, chunks })
     }
 }
 
-fn encode(bytes: &[u8]) -> Vec<Encoded> {
+fn encode(bytes: &[u8], compression: Compression) -> Vec<Encoded> {
     let encoded = chunk::cut_all(bytes).into_iter().map(|range| {
         let raw = &bytes[range.clone()];
-        let packed = match encode_chunk(raw) {
-            (Codec::Zstd, packed) => Some(packed.into_owned()),
-            (Codec::Raw, _) => None,
+        let packed = match encode_chunk(raw, compression) {
+            (codec, Cow::Owned(packed)) => Some((codec, packed)),
+            (_, Cow::Borrowed(_)) => None,
         };
         Encoded { hash: chunk::hash(raw), range, packed }
     });
@@ -79,16 +80,16 @@ impl Transaction<'_> {
         let mut new_bytes = 0;
         if !self.is_known(small.sha256) {
             if small.chunks.is_empty() {
-                small.chunks = encode(&small.bytes);
+                small.chunks = encode(&small.bytes, self.compression);
             }
             let mut extents = Vec::new();
             for chunk in &small.chunks {
                 let raw = &small.bytes[chunk.range.clone()];
                 let (codec, stored) = match &chunk.packed {
-                    Some(packed) => (Codec::Zstd, Cow::Borrowed(packed.as_slice())),
-                    None => (Codec::Raw, Cow::Borrowed(raw)),
+                    Some((codec, packed)) => (*codec, packed.as_slice()),
+                    None => (Codec::Raw, raw),
                 };
-                self.push_encoded(chunk.hash, raw.len(), codec, &stored, &mut extents)?;
+                self.push_encoded(chunk.hash, raw.len(), codec, stored, &mut extents)?;
             }
             self.builder.add_file(small.sha256, size, extents);
             new_bytes = size;

@@ -21,8 +21,7 @@ impl Transaction<'_> {
     fn add_large_plainly(&mut self, name: &str, bytes: &[u8], pointer: bool) -> StoredFile {
         let size = bytes.len() as u64;
         let mut content = Bytes::new(name, bytes);
-        let shrinks = shrinks_well(&samples(&mut content).unwrap());
-        let compression = if shrinks { Compression::Try } else { Compression::Never };
+        let compression = worthwhile(Compression::Auto, &samples(&mut content).unwrap());
         let tmp = self.next_tmp();
         let mut sink = self.vault.media.create(&tmp).unwrap();
         sink.write_all(bytes).unwrap();
@@ -41,7 +40,7 @@ impl Transaction<'_> {
         let new_bytes = if self.is_known(sha256) {
             discard(&*self.vault.media, &tmp);
             0
-        } else if compression == Compression::Never && known * WORTH_SHARING < size {
+        } else if compression == Compression::None && known * WORTH_SHARING < size {
             self.keep_whole(sha256, size, &pieces, tmp, sink);
             size
         } else {

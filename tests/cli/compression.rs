@@ -1,0 +1,52 @@
+//! `--compression`: what it saves, and that nothing else changes.
+
+use super::Desk;
+use crate::hostile::noise;
+
+/// bf16 values, about normal: exponents repeat, mantissas are noise.
+fn weights(count: usize) -> Vec<u8> {
+    let bytes = noise(3, count * 5);
+    let sum = |four: &[u8]| four.iter().map(|&byte| f32::from(byte) - 127.5).sum::<f32>() / 7000.0;
+    let value = |five: &[u8]| sum(&five[1..]) * (1.0 + f32::from(five[0]) / 2560.0);
+    bytes.chunks_exact(5).flat_map(|five| value(five).to_le_bytes()[2..].to_vec()).collect()
+}
+
+#[test]
+fn weights_and_text_take_less_and_read_the_same() {
+    let text = "some words of a text that repeats itself\n".repeat(40_000).into_bytes();
+    let files = [
+        ("large.bin", weights(2 << 20)),
+        ("small.bin", weights(100_000)),
+        ("noise.bin", noise(5, 1 << 20)),
+        ("t.txt", text),
+    ];
+    let stored = |how: &str| {
+        let desk = Desk::new();
+        for (name, content) in &files {
+            desk.write(&format!("in/{name}"), content);
+        }
+        let said = desk.on(["commit", "-m", "x", "--compression", how, "--add", ".=in", "--json"]).json();
+        for (name, content) in &files {
+            assert!(desk.on(["cat", &format!(":{name}")]).ok().bytes == *content, "{how}: {name}");
+        }
+        desk.on(["verify", "--full"]).ok();
+        let sizes = desk.on(["du", "main", "--json"]).json();
+        let of = |name: &str| {
+            let paths = sizes["paths"].as_array().unwrap();
+            paths.iter().find(|path| path["path"] == name).unwrap()["stored_size"].as_u64().unwrap()
+        };
+        (said["oid"].clone(), files.each_ref().map(|(name, content)| of(name) * 100 / content.len() as u64))
+    };
+    let (none, auto, max) = (stored("none"), stored("auto"), stored("max"));
+    assert_eq!(none.1, [100, 100, 100, 100]);
+    // Large weights stay what a kernel can read by itself.
+    assert_eq!((auto.1[0], auto.1[2]), (100, 100), "{auto:?}");
+    assert!(auto.1[3] < 10, "{auto:?}");
+    assert!(max.1[0] < 75 && max.1[1] < 75 && max.1[2] == 100 && max.1[3] < 10, "{max:?}");
+}
+
+#[test]
+fn a_wrong_word_is_an_error_of_usage() {
+    let desk = Desk::new();
+    desk.on(["commit", "-m", "x", "--compression", "best", "f"]).fails(2, &["none, auto or max"]);
+}
