@@ -151,7 +151,9 @@ pub enum PortError {
     NoAttribute,
 }
 
-/// A read-only tree that never changes while it is shown.
+/// A read-only tree. What a number stands for never changes while it is shown: content, kind, and what a directory
+/// holds. Only directories that say so ([`is_moving`](Self::is_moving)) may list other names later, and lead to other
+/// nodes.
 ///
 /// Every method may be called from several threads at once. An error, never a panic, is the answer to a node,
 /// handle or offset the tree does not know.
@@ -184,9 +186,25 @@ pub trait ReadOnlyTree: Send + Sync + fmt::Debug + 'static {
     /// [`PortError::NotFound`] for an unknown node.
     fn parent(&self, node: NodeId) -> Result<NodeId, PortError>;
 
+    /// Whether the name under which `node` was found will always lead to it. Asked right after a lookup.
+    fn is_settled(&self, _node: NodeId) -> bool {
+        true
+    }
+
+    /// Whether a directory may list other names, and have other attributes, when it is asked again. Its listing is
+    /// still that of one moment: where it goes on says of which.
+    fn is_moving(&self, _directory: NodeId) -> bool {
+        false
+    }
+
+    /// Whether any directory of the tree ever moves.
+    fn moves(&self) -> bool {
+        false
+    }
+
     /// Passes the entries of the directory `node` that follow `offset` to `visit`, until it answers
     /// [`Visit::Full`]. `offset` is 0 for the first entry, or an earlier entry's [`DirEntry::next`]. The order
-    /// is always the same. `.` and `..` are added by the adapter.
+    /// is always the same (save for a directory that [moves](Self::is_moving), when it is begun anew). `.` and `..` are added by the adapter.
     ///
     /// # Errors
     /// [`PortError::NotFound`], [`PortError::NotADirectory`], [`PortError::Io`].

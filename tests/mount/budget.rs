@@ -121,7 +121,7 @@ fn all_mounts_are_ended_at_once_but_busy_ones() {
     }
     // In a mount namespace of its own, so that no other test's mount is ended.
     let desk = desk();
-    let script = "mkdir one two && \"$1\" mount vault one && \"$1\" mount vault two && \"$1\" mounts && \
+    let script = "mkdir one two && \"$1\" mount vault one@main && \"$1\" mount vault two@main && \"$1\" mounts && \
         (cd one && ! \"$1\" umount --all) && test -e one/one.txt && test ! -e two/one.txt && \
         \"$1\" umount --all && test -z \"$(\"$1\" mounts)\"";
     let mut shell = desk.command("unshare");

@@ -105,7 +105,7 @@ fn it_returns_when_ready_and_serves_in_the_background() {
         return;
     }
     let desk = desk();
-    let run = desk.hv(["mount", "vault", "mnt"]).ok();
+    let run = desk.hv(["mount", "vault", "mnt@main"]).ok();
     let head = desk.head();
     assert_eq!(run.out, format!("main at {} is mounted on {}\n", &head[..7], desk.path("mnt").display()));
     same_as_sample(&desk.path("mnt"));

@@ -26,6 +26,9 @@ mod loopback;
 mod posix;
 #[cfg(target_os = "linux")]
 mod users;
+mod versions;
+#[cfg(target_os = "linux")]
+mod views;
 
 /// Bytes that look like nothing and are the same in every run.
 pub(crate) fn noise(len: usize, seed: u64) -> Vec<u8> {

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use fuser::{
@@ -148,6 +148,7 @@ impl Adapter {
         offset: u64,
         reply: &mut ReplyDirectoryPlus,
     ) -> Result<(), PortError> {
+        let names = self.lifetime_in(node);
         for (number, next, name) in self.own_entries(node, offset)? {
             let shown = translate::stub(number, NodeKind::Directory, self.owner);
             if reply.add(shown.ino, next, name, &Duration::ZERO, &shown, GENERATION) {
@@ -156,7 +157,7 @@ impl Adapter {
         }
         self.read_dir(node, offset, |entry| {
             let (shown, lifetime) = match (entry.attributes)() {
-                Ok(attributes) => (translate::attributes(&attributes, self.owner), self.lifetime),
+                Ok(attributes) => (translate::attributes(&attributes, self.owner), names),
                 // Listed without a lifetime, so that whoever uses it asks again and gets the error.
                 Err(_unreadable) => (translate::stub(entry.node, entry.kind, self.owner), Duration::ZERO),
             };
@@ -192,13 +193,19 @@ impl Adapter {
     }
 
     pub(super) fn found(&self, reply: ReplyEntry, attributes: &Attributes) {
-        reply.entry(&self.lifetime, &translate::attributes(attributes, self.owner), GENERATION);
+        let lifetime = if self.tree.is_settled(attributes.node) { self.lifetime } else { Duration::ZERO };
+        reply.entry(&lifetime, &translate::attributes(attributes, self.owner), GENERATION);
     }
 
     /// Tells the kernel that there is no such name in a way it remembers (number 0).
-    pub(super) fn missing(&self, reply: ReplyEntry) {
+    pub(super) fn missing(&self, reply: ReplyEntry, parent: NodeId) {
         let nothing = translate::stub(NodeId(0), NodeKind::File, self.owner);
-        reply.entry(&self.lifetime, &nothing, GENERATION);
+        reply.entry(&self.lifetime_in(parent), &nothing, GENERATION);
+    }
+
+    /// How long a directory's own attributes, and what is not in it, may be kept.
+    pub(super) fn lifetime_in(&self, directory: NodeId) -> Duration {
+        if self.tree.is_moving(directory) { Duration::ZERO } else { self.lifetime }
     }
 
     /// Reads an open file, or a node where nothing is opened.
@@ -239,10 +246,16 @@ impl Adapter {
     }
 }
 
-/// The error number to answer with. Damage is worth a line in the log; a missing name is not.
+/// The error number to answer with. Damage is worth a line in the log, once however often it is met in a row; a missing
+/// name is not.
 pub(super) fn refusal(request: &'static str, error: &PortError) -> Errno {
+    static LAST: Mutex<String> = Mutex::new(String::new());
     if let PortError::Io(detail) = error {
-        tracing::error!(request, detail, "the served tree cannot be read");
+        let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+        if *last != *detail {
+            tracing::error!(request, detail, "the served tree cannot be read");
+            last.clone_from(detail);
+        }
     }
     translate::errno(error)
 }

@@ -52,7 +52,8 @@ impl Filesystem for Adapter {
         if !passthrough {
             self.backings.refuse();
         }
-        self.no_opendir = config.add_capabilities(InitFlags::FUSE_NO_OPENDIR_SUPPORT).is_ok();
+        let offered = config.add_capabilities(InitFlags::FUSE_NO_OPENDIR_SUPPORT).is_ok();
+        self.no_opendir = offered && !self.tree.moves();
         self.decide_opens();
         Ok(())
     }
@@ -69,7 +70,7 @@ impl Filesystem for Adapter {
         match self.ask(|tree| tree.lookup(node(parent), name.as_bytes())) {
             Ok(attributes) => self.found(reply, &attributes),
             Err(PortError::NotFound) if name.len() > NAME_MAX => reply.error(Errno::ENAMETOOLONG),
-            Err(PortError::NotFound) => self.missing(reply),
+            Err(PortError::NotFound) => self.missing(reply, node(parent)),
             Err(error) => reply.error(refusal("lookup", &error)),
         }
     }
@@ -87,7 +88,10 @@ impl Filesystem for Adapter {
 
     fn getattr(&self, _req: &Request, ino: INodeNo, _fh: Option<FuseHandle>, reply: ReplyAttr) {
         match self.ask(|tree| tree.attributes(node(ino))) {
-            Ok(attributes) => reply.attr(&self.lifetime, &translate::attributes(&attributes, self.owner)),
+            Ok(attributes) => {
+                let lifetime = self.lifetime_in(node(ino));
+                reply.attr(&lifetime, &translate::attributes(&attributes, self.owner));
+            }
             Err(error) => reply.error(refusal("getattr", &error)),
         }
     }
@@ -165,10 +169,13 @@ impl Filesystem for Adapter {
     }
 
     /// Directories are read by number and need no handle. "Not implemented" tells the kernel never to ask
-    /// again and to cache listings as the flags would.
-    fn opendir(&self, _req: &Request, _ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
+    /// again and to cache listings as the flags would. Listings of directories that move are not to be kept.
+    fn opendir(&self, _req: &Request, ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
         if self.no_opendir {
             return reply.error(Errno::ENOSYS);
+        }
+        if self.tree.is_moving(node(ino)) {
+            return reply.opened(FuseHandle(0), FopenFlags::empty());
         }
         reply.opened(FuseHandle(0), FopenFlags::FOPEN_CACHE_DIR | FopenFlags::FOPEN_KEEP_CACHE);
     }

@@ -16,6 +16,7 @@ pub(super) mod manual;
 pub(super) mod merge;
 pub(super) mod merge_base;
 pub(super) mod mount;
+mod mount_view;
 pub(super) mod op;
 pub(super) mod reflog;
 pub(super) mod replay;

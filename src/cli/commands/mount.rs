@@ -4,22 +4,23 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf, absolute};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 
 use clap::Args;
 use hubvault_platform::process::{self, TerminationGuard};
 use hubvault_platform::{MountOptions, Mounted, Opens, mount};
 use serde_json::{Value, json};
 
-use super::{say, warn};
+use super::{mount_view, say, warn};
 use crate::Repository;
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
-use crate::cli::{identity, memory, output, parse};
-use crate::mount::SnapshotTree;
+use crate::cli::{memory, output, parse};
 use crate::ops::HeldLease;
 
-/// Show a revision as a read-only folder
+/// Show a revision, a branch as it moves, or the whole vault as a read-only folder
+///
+/// With a revision, that one and no other, whatever is committed later. With --follow, the newest commit of a branch,
+/// from the moment it is there. With neither, all of the vault: branches/, tags/, commits/ and by-date/.
 ///
 /// Returns when the folder can be read, and serves it in the background until `hv umount`. What follows the
 /// last `@` is the revision; with --revision, `@` is an ordinary character.
@@ -27,13 +28,22 @@ use crate::ops::HeldLease;
 #[expect(clippy::struct_excessive_bools, reason = "switches of a command line")]
 pub(in crate::cli) struct MountArgs {
     /// The vault's folder
-    vault: PathBuf,
-    /// An empty folder, and the revision to show there [default: the default branch]
+    pub(super) vault: PathBuf,
+    /// An empty folder, and the revision to show there [default: the whole vault]
     #[arg(value_name = "MOUNTPOINT[@REVISION]")]
     target: String,
     /// Revision to show
     #[arg(short, long, value_name = "REV")]
     revision: Option<String>,
+    /// Follow a branch: each new commit is shown as soon as it is there; what is open stays what it was
+    #[arg(long, value_name = "BRANCH")]
+    pub(super) follow: Option<String>,
+    /// Show only this folder of the revision
+    #[arg(long, value_name = "SUBDIR")]
+    pub(super) path: Option<String>,
+    /// What file times say: when the shown commit was made, or the one that last changed the file
+    #[arg(long, value_name = "WHICH", default_value = "commit", value_parser = ["commit", "last-change"])]
+    pub(super) mtime: String,
     /// Stay in the foreground until unmounted
     #[arg(short, long)]
     foreground: bool,
@@ -64,6 +74,7 @@ pub(super) fn run(cli: &Cli, args: &MountArgs) -> Result<(), Failure> {
     }
     let (mountpoint, revision) =
         parse::mount_target(&args.target, args.revision.as_deref()).map_err(Failure::usage)?;
+    mount_view::check(args, revision)?;
     if args.foreground {
         let serving = start(cli, args, Path::new(mountpoint), revision)?;
         show(cli, &serving.about)?;
@@ -77,12 +88,14 @@ fn show(cli: &Cli, about: &Value) -> Result<(), Failure> {
         return output::json(about);
     }
     let text = |key: &str| about[key].as_str().unwrap_or_default().to_owned();
-    say(&format!(
-        "{} at {} is mounted on {}",
-        text("revision"),
-        &text("commit")[..7.min(text("commit").len())],
-        text("mountpoint")
-    ))
+    let below = if text("path").is_empty() { String::new() } else { format!(":{}", text("path")) };
+    let commit = text("commit");
+    let what = match (text("revision"), about["follow"] == true) {
+        (revision, true) => format!("{revision}{below}, as it moves,"),
+        (revision, false) if revision.is_empty() => text("vault"),
+        (revision, false) => format!("{revision}{below} at {}", &commit[..7.min(commit.len())]),
+    };
+    say(&format!("{what} is mounted on {}", text("mountpoint")))
 }
 
 /// A mount, what there is to tell about it, and what must live as long.
@@ -101,15 +114,8 @@ fn start(cli: &Cli, args: &MountArgs, mountpoint: &Path, revision: Option<&str>)
     let repository = Repository::open(&args.vault).map_err(|error| Failure::from(error).at(&args.vault))?;
     let repository = repository.with_cache(cache);
     warn(cli, &repository)?;
-    let shown = match revision {
-        Some(revision) => revision.to_owned(),
-        None => repository.default_branch()?,
-    };
-    let purpose = format!("mount {}", absolute(mountpoint)?.display());
-    let (snapshot, lease) =
-        repository.leased_snapshot(revision, &identity::reader()?, &purpose, std::process::id())?;
-    let vault = repository.root().unwrap_or(&args.vault).display().to_string();
-    let mut options = MountOptions::new(format!("{vault}@{shown}"));
+    let shown = mount_view::choose(args, mountpoint, revision, repository)?;
+    let mut options = MountOptions::new(shown.source);
     options.allow_other = args.allow_other;
     options.passthrough = !args.no_passthrough;
     options.passthrough_helper = args.passthrough_helper.clone().or_else(helper_beside);
@@ -118,13 +124,11 @@ fn start(cli: &Cli, args: &MountArgs, mountpoint: &Path, revision: Option<&str>)
         "never" => Opens::Spared,
         _ => Opens::WhereNeeded,
     };
-    let commit = snapshot.id();
-    let mounted = mount(Arc::new(SnapshotTree::new(snapshot)), mountpoint, &options)?;
-    let about = json!({
-        "mountpoint": mounted.mountpoint(), "vault": vault, "revision": shown, "commit": commit,
-        "pid": std::process::id(),
-    });
-    Ok(Serving { _guard: unmount_on_termination(&mounted)?, mounted, about, _lease: lease })
+    let mounted = mount(shown.tree, mountpoint, &options)?;
+    let mut about = shown.about;
+    about["mountpoint"] = json!(mounted.mountpoint());
+    about["pid"] = json!(std::process::id());
+    Ok(Serving { _guard: unmount_on_termination(&mounted)?, mounted, about, _lease: shown.lease })
 }
 
 /// The helper as it is installed: in the folder of this program.
@@ -147,7 +151,7 @@ fn unmount_on_termination(mounted: &Mounted) -> Result<TerminationGuard, Failure
 /// Starts this program again, in the background, and waits for its one line: serving, or why not.
 fn launch(args: &MountArgs, mountpoint: &Path, revision: Option<&str>) -> Result<Value, Failure> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.arg("mount").arg("--serve").arg("--opens").arg(&args.opens);
+    command.arg("mount").arg("--serve").arg("--opens").arg(&args.opens).arg("--mtime").arg(&args.mtime);
     if let Some(size) = args.cache_size {
         command.arg("--cache-size").arg(size.to_string());
     }
@@ -159,6 +163,11 @@ fn launch(args: &MountArgs, mountpoint: &Path, revision: Option<&str>) -> Result
     }
     if args.no_passthrough {
         command.arg("--no-passthrough");
+    }
+    for (option, value) in [("--path", &args.path), ("--follow", &args.follow)] {
+        if let Some(value) = value {
+            command.arg(format!("{option}={value}"));
+        }
     }
     if let Some(revision) = revision {
         command.arg("--revision").arg(revision);

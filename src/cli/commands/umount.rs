@@ -10,6 +10,7 @@ use super::say;
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
 use crate::cli::output;
+use crate::snapshot::resolve::split_path;
 
 /// End a mount
 #[derive(Debug, Args)]
@@ -66,10 +67,13 @@ pub(super) fn list(cli: &Cli) -> Result<(), Failure> {
         let describe = |mount: &table::MountEntry| -> Value {
             let source = mount.source.to_string_lossy();
             let (vault, revision) = vault_and_revision(&source);
+            let (revision, path) = split_path(revision);
             let mut about = report(mount);
             about.insert("mountpoint".to_owned(), json!(mount.mountpoint));
             about.insert("vault".to_owned(), json!(vault));
-            about.insert("revision".to_owned(), json!(revision));
+            about
+                .insert("revision".to_owned(), json!(Some(revision).filter(|revision| !revision.is_empty())));
+            about.insert("path".to_owned(), json!(path.unwrap_or_default()));
             Value::Object(about)
         };
         return output::json(&mounts.iter().map(describe).collect::<Vec<_>>());
@@ -93,8 +97,12 @@ pub(super) fn list(cli: &Cli) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The two sides of the `@` in a mount's source. Both may have more of them; the vault is a folder.
+/// The two sides of the `@` in a mount's source. Both may have more of them; the vault is a folder. Of a whole vault
+/// there is no revision.
 fn vault_and_revision(source: &str) -> (&str, &str) {
+    if Path::new(source).is_dir() {
+        return (source, "");
+    }
     let mut splits = source.rmatch_indices('@').map(|(at, _)| (&source[..at], &source[at + 1..]));
     let fallback = source.rsplit_once('@').unwrap_or((source, ""));
     splits.find(|(vault, _)| Path::new(vault).is_dir()).unwrap_or(fallback)
