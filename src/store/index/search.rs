@@ -4,17 +4,16 @@
 //! What is read comes from checked blocks; how those are had is `read`'s business.
 
 use std::marker::PhantomData;
-use std::sync::Arc;
 
 use super::format::{BLOCK, Row};
-use super::read::Index;
+use super::read::{Block, Index};
 use crate::store::error::StoreError;
 
 /// Reads of one search: the block that was read last stays at hand, so that its neighbours cost no lookup.
 #[derive(Debug)]
 pub(super) struct Cursor<'i> {
     index: &'i Index,
-    held: Option<(u32, Arc<[u8]>)>,
+    held: Option<(u32, Block)>,
 }
 
 impl<'i> Cursor<'i> {
@@ -26,7 +25,7 @@ impl<'i> Cursor<'i> {
         if self.held.as_ref().is_none_or(|(held, _)| *held != number) {
             self.held = Some((number, self.index.block(number)?));
         }
-        Ok(self.held.as_ref().map_or(&[], |(_, block)| block))
+        Ok(self.held.as_ref().map_or(&[], |(_, block)| block.as_slice()))
     }
 
     pub(super) fn read(&mut self, mut offset: u64, mut out: &mut [u8]) -> Result<(), StoreError> {
