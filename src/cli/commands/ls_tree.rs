@@ -67,13 +67,25 @@ pub(super) fn run(cli: &Cli, args: &LsTreeArgs) -> Result<(), Failure> {
     Ok(out.flush()?)
 }
 
+/// The size column.
+enum Size {
+    NotAsked,
+    Folder,
+    Bytes(u64),
+}
+
+impl Size {
+    fn of(size: Option<u64>) -> Self {
+        size.map_or(Self::Folder, Self::Bytes)
+    }
+}
+
 /// One line of a listing.
 struct Shown<'a> {
     mode: &'a str,
     folder: bool,
     id: ObjectId,
-    /// Size column, with the space before it: none, no size, or a size.
-    size: Option<Option<u64>>,
+    size: Size,
     path: &'a str,
     /// Last commit, with the tab before it.
     last: String,
@@ -82,7 +94,7 @@ struct Shown<'a> {
 impl<'a> Shown<'a> {
     /// An entry with what was asked for besides what Git shows.
     fn of(item: &'a RepoEntry, args: &LsTreeArgs) -> Self {
-        let size = args.long.then(|| item.size());
+        let size = if args.long { Size::of(item.size()) } else { Size::NotAsked };
         let last = item.last_commit().map_or_else(String::new, |last| {
             format!("\t{} {} {}", last.oid.short(), last.date, output::printable(&last.title))
         });
@@ -91,7 +103,7 @@ impl<'a> Shown<'a> {
     }
 
     /// An entry of a tree.
-    fn name(path: &'a str, entry: &TreeEntry, size: Option<Option<u64>>) -> Self {
+    fn name(path: &'a str, entry: &TreeEntry, size: Size) -> Self {
         let (mode, folder) = (entry.mode.six_digits(), entry.mode == Mode::Directory);
         Self { mode, folder, id: entry.id, size, path, last: String::new() }
     }
@@ -103,9 +115,9 @@ fn line(out: &mut impl Write, shown: &Shown<'_>) -> Result<(), Failure> {
     let (id, path) = (shown.id.hex(), output::path(shown.path));
     let mut digits = [b' '; 21];
     let size = match shown.size {
-        None => &[],
-        Some(None) => b"       -".as_slice(),
-        Some(Some(size)) => right_aligned(size, &mut digits),
+        Size::NotAsked => &[],
+        Size::Folder => b"       -".as_slice(),
+        Size::Bytes(size) => right_aligned(size, &mut digits),
     };
     for part in [shown.mode.as_bytes(), kind, &id, size, b"\t", path.as_bytes(), shown.last.as_bytes(), b"\n"]
     {
@@ -133,14 +145,14 @@ fn folder(snapshot: &Snapshot, path: &str, args: &LsTreeArgs) -> Result<(), Fail
         for item in list_infos(snapshot, path, args.recursive)? {
             let (path, entry, info) = item?;
             if is_shown(&entry) {
-                line(&mut out, &Shown::name(&path, &entry, Some(info.map(|info| info.size))))?;
+                line(&mut out, &Shown::name(&path, &entry, Size::of(info.map(|info| info.size))))?;
             }
         }
     } else {
         for item in list_names(snapshot, path, args.recursive)? {
             let (path, entry) = item?;
             if is_shown(&entry) {
-                line(&mut out, &Shown::name(&path, &entry, None))?;
+                line(&mut out, &Shown::name(&path, &entry, Size::NotAsked))?;
             }
         }
     }
