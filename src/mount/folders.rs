@@ -62,7 +62,7 @@ pub(super) fn measure_all(snapshot: &Snapshot, folders: &[Arc<Folder>]) {
 fn measure(snapshot: &Snapshot, parts: &[(&Folder, usize)]) {
     let is_file = |entry: &TreeEntry| entry.mode != Mode::Directory;
     let all = parts.iter().flat_map(|(folder, part)| folder.part(*part)).filter(|entry| is_file(entry));
-    let mut found = snapshot.infos(all).into_iter();
+    let mut found = snapshot.infos(all);
     for (folder, part) in parts {
         let mut size = |entry| is_file(entry).then(|| found.next()?.ok()).flatten().map(|info| info.size);
         let sizes: Box<[_]> = folder.part(*part).iter().map(&mut size).collect();

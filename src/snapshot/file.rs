@@ -253,8 +253,10 @@ impl FileReader {
             return Ok(None);
         }
         let file = self.view.catalog.pack_file(pack.row.id)?;
-        // A kernel would read a truncated pack as a shorter file and say nothing; reading it here is an error.
-        Ok((file.len() == self.size()).then_some(file))
+        // A kernel would read a truncated pack as a shorter file and say nothing; reading it here is an error. The file
+        // may have been open for long, so its length is asked for again.
+        let now = file.as_file().and_then(|file| file.metadata().ok()).map(|metadata| metadata.len());
+        Ok((file.len() == self.size() && now.is_none_or(|now| now == self.size())).then_some(file))
     }
 
     /// Hands over the bytes of `span` in order, each run with where in the file it starts, in large runs that do not

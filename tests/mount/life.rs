@@ -49,6 +49,32 @@ fn a_mount_that_is_busy_for_a_moment_is_waited_for() {
     assert!(sleeper.0.wait().unwrap().success());
 }
 
+/// A server ends late when somebody else still has its mount, here another mount namespace.
+#[test]
+fn a_server_that_ends_late_leaves_the_next_mount_at_its_place_alone() {
+    if !can_mount() {
+        return;
+    }
+    let desk = desk();
+    let first = desk.hv(["mount", "vault", "mnt@main", "--json"]).json()["pid"].as_u64().unwrap();
+    let mut other = desk.command("unshare");
+    other.args(["--mount", "--map-root-user", "sh", "-c", "echo ready && exec sleep 1000"]);
+    let mut other = Guard(other.stdout(Stdio::piped()).spawn().unwrap());
+    let mut ready = [0; 5];
+    if other.0.stdout.take().unwrap().read_exact(&mut ready).is_err() {
+        eprintln!("\n**** SKIPPED: no mount namespace here ****\n");
+        desk.hv(["umount", "mnt"]).ok();
+        return;
+    }
+    desk.hv(["umount", "mnt"]).ok();
+    let second = Mount::new(&desk, "mnt", "main");
+    assert!(is_running(first));
+    drop(other);
+    until("the first server ends", || !is_running(first));
+    assert_eq!(fs::read(second.path.join("one.txt")).unwrap(), b"same");
+    second.end();
+}
+
 #[test]
 fn a_foreground_mount_ends_with_its_process() {
     if !can_mount() {

@@ -10,6 +10,7 @@ import errno
 import mmap
 import os
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -380,10 +381,33 @@ def tools():
     same("git diff --no-index", b"", run("git", "diff", "--no-index", "--stat", PLAIN, MOUNT, ok=(0, 1)) if same_modes() else b"")
 
 
+def desktop():
+    """What a file manager asks: names, sizes, kinds and icons of a folder, and of one file; and no bytes beyond those that
+    tell a file's kind."""
+    if not shutil.which("gio"):
+        return
+    attributes = "standard::name,standard::type,standard::size,standard::content-type,standard::icon,standard::is-symlink"
+
+    def gio(top, *words):
+        done = subprocess.run(["gio", *words], cwd=top, capture_output=True, env={**os.environ, "LC_ALL": "C.UTF-8"})
+        # Where it is, what its file system is called, and how large folders are, differ.
+        own = (b"uri:", b"local path:", b"unix mount:", b"file://")
+        lines = [line for line in done.stdout.splitlines() if not line.startswith(own)]
+        return done.returncode, sorted(line.split(b"\t")[0] if b"(directory)" in line else line for line in lines)
+
+    listed = attributes.replace("standard::icon,", "")  # an address there
+    both("gio list", lambda top: gio(top, "list", "-h", "-n", "-a", listed))
+    for path in files():
+        both(f"gio info {path}", lambda top: gio(top, "info", "-a", attributes, path))
+    both("gio info of nothing", lambda top: gio(top, "info", "absent")[0])
+    both("gio cat", lambda top: gio(top, "cat", files()[0]))
+    both("gio tree", lambda top: gio(top, "tree"))
+
+
 def same_modes():
     return all((os.stat(os.path.join(PLAIN, f)).st_mode ^ os.stat(os.path.join(MOUNT, f)).st_mode) & 0o111 == 0 for f in files())
 
 
-for part in (names, whole, lambda: at_random(1), seeks, vectors, mappings, direct, kernel_copies, many_open, in_parallel, refusals, tools):
+for part in (names, whole, lambda: at_random(1), seeks, vectors, mappings, direct, kernel_copies, many_open, in_parallel, refusals, tools, desktop):
     part()
 print(f"{checks} checks")

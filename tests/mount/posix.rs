@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::desk;
 use super::kernel::{Mount, can_mount};
+use super::views::View;
 use crate::cli::{Desk, Run};
 
 /// The system's own: another user's may not be for the one who runs the tests.
@@ -52,5 +53,19 @@ fn a_mount_that_streams_answers_as_a_plain_folder_does() {
         let mount = Mount::with(&desk, "mnt", "main", &options);
         suite(&desk, &mount.path);
         mount.end();
+    }
+}
+
+#[test]
+fn mounts_that_move_answer_as_a_plain_folder_does() {
+    if !can_mount() || !can_run() {
+        return;
+    }
+    let desk = desk();
+    for (options, below) in
+        [(&["--follow", "main", "--mtime=last-change"][..], ""), (&[][..], "branches/main")]
+    {
+        let (_view, _) = View::new(&desk, "mnt", options);
+        suite(&desk, &desk.path("mnt").join(below));
     }
 }

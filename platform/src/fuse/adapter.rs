@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use fuser::{
@@ -246,10 +246,16 @@ impl Adapter {
     }
 }
 
-/// The error number to answer with. Damage is worth a line in the log; a missing name is not.
+/// The error number to answer with. Damage is worth a line in the log, once however often it is met in a row; a missing
+/// name is not.
 pub(super) fn refusal(request: &'static str, error: &PortError) -> Errno {
+    static LAST: Mutex<String> = Mutex::new(String::new());
     if let PortError::Io(detail) = error {
-        tracing::error!(request, detail, "the served tree cannot be read");
+        let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+        if *last != *detail {
+            tracing::error!(request, detail, "the served tree cannot be read");
+            last.clone_from(detail);
+        }
     }
     translate::errno(error)
 }

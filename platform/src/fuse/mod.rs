@@ -117,13 +117,26 @@ fn start(
 ) -> io::Result<(Liveness, JoinHandle<io::Result<()>>)> {
     let connection = Arc::new(session.as_fd().try_clone_to_owned()?);
     let liveness = Liveness(Arc::downgrade(&connection));
+    let alive = liveness.clone();
     registrar.connect(session.as_fd().try_clone_to_owned()?);
     let thread = thread::Builder::new().name("fuse-session".into()).spawn(move || {
-        let ended = session.run();
+        let ended = serve_and_leave(session, &alive);
         drop(connection);
         ended
     })?;
     Ok((liveness, thread))
+}
+
+/// Answers until the mount is gone, and then leaves alone whatever is mounted at its place by now: fuser unmounts its
+/// path at the end in any case, because it takes a connection that is gone for one that lives.
+fn serve_and_leave(session: Session<Adapter>, alive: &Liveness) -> io::Result<()> {
+    let mut background = session.spawn()?;
+    let serving = std::mem::replace(&mut background.guard, thread::spawn(|| Ok(())));
+    let ended = serving.join().unwrap_or_else(|_panic| Err(io::Error::other("a server thread panicked")));
+    if !alive.is_alive() {
+        std::mem::forget(background); // a few bytes and a descriptor
+    }
+    ended
 }
 
 fn config(options: &MountOptions) -> Config {

@@ -59,7 +59,7 @@ pub(in crate::cli) struct MountArgs {
     /// Whether the kernel asks for every opening of a file; `auto`: where files may be passed through
     #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = ["auto", "always", "never"])]
     opens: String,
-    /// Memory for what is kept to be read again [default: a sixteenth of the machine's, 512MiB at most]
+    /// Memory for what is kept to be read again [default: a sixteenth of the machine's, 128MiB at most]
     #[arg(long, value_name = "SIZE", value_parser = crate::cli::parse::size)]
     cache_size: Option<u64>,
     /// Serve, having been started in the background by another `hv mount`

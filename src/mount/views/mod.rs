@@ -35,8 +35,8 @@ pub struct Views {
     files: Handles,
     made: Made,
     listings: Listings,
-    /// The commit of the branch that is followed, when it was last looked for.
-    current: Mutex<Option<Arc<Revision>>>,
+    /// The commit of the branch that is followed, and the transaction after which it was looked for.
+    current: Mutex<Option<(u64, Arc<Revision>)>>,
     /// The branch that is followed.
     followed: Option<String>,
     /// Number of the newest transaction that was seen.
@@ -122,7 +122,7 @@ impl Views {
             // The last commit of a branch that is gone goes on being shown.
             let gone = self.followed.as_ref().is_some_and(|branch| !refs.branches.contains_key(branch));
             let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-            let last = current.as_ref().filter(|_| gone).map(|revision| revision.id);
+            let last = current.as_ref().filter(|_| gone).map(|(_, revision)| revision.id);
             drop(current);
             self.revisions
                 .release(|id| last == Some(id) || refs.branches.values().any(|target| *target == id));
@@ -134,20 +134,19 @@ impl Views {
     /// The commit a followed branch is at. When the branch is gone, the last one it was at.
     fn current(&self, branch: &str, refs: &Refs) -> Result<Arc<Revision>, PortError> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        match (refs.branches.get(branch), &*current) {
-            (Some(id), Some(known)) if known.id == *id => Ok(Arc::clone(known)),
-            (None, Some(known)) => Ok(Arc::clone(known)),
-            (None, None) => Err(PortError::NotFound),
-            (Some(&id), _) => {
-                let revision = self.revisions.find(id, branch)?;
-                // What is read is there from here on, also when the branch moves on before it is.
-                self.revisions.content(&revision)?;
-                let before = current.replace(Arc::clone(&revision));
-                drop(current);
-                drop(before);
-                Ok(revision)
-            }
+        let target = refs.branches.get(branch);
+        if let Some((number, known)) = &*current
+            && (*number > refs.number || target.is_none_or(|id| *id == known.id))
+        {
+            return Ok(Arc::clone(known));
         }
+        let revision = self.revisions.find(*target.ok_or(PortError::NotFound)?, branch)?;
+        // What is read is there from here on, also when the branch moves on before it is.
+        self.revisions.content(&revision)?;
+        let before = current.replace((refs.number, Arc::clone(&revision)));
+        drop(current);
+        drop(before);
+        Ok(revision)
     }
 
     fn node(&self, id: NodeId) -> Result<Arc<Node>, PortError> {
@@ -235,6 +234,7 @@ impl Views {
         if let Place::Revision(_) = node.place
             && let Some(known) = self.table.get(self.table.number(identity))
             && let Place::Revision(revision) = &known.place
+            && !revision.is_left()
         {
             let place = Place::Revision(Arc::clone(revision));
             return self.table.look_up(identity, Node { place, ..node });

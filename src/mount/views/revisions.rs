@@ -32,7 +32,25 @@ pub(super) struct Revision {
     moving: bool,
     name: String,
     serial: u64,
-    content: Mutex<Option<Arc<Content>>>,
+    content: Mutex<Kept>,
+}
+
+/// A commit's content, opened or not.
+#[derive(Debug, Default)]
+struct Kept {
+    /// What is open, as long as anybody uses it.
+    open: Weak<Content>,
+    /// The same, to be kept although nobody does.
+    held: Option<Arc<Content>>,
+    /// Whether no ref shows it any more: then it is not held again.
+    left: bool,
+}
+
+impl Revision {
+    /// Whether the ref that it was shown as has left it.
+    pub(super) fn is_left(&self) -> bool {
+        lock(&self.content).left
+    }
 }
 
 /// Commits of the vault.
@@ -88,34 +106,40 @@ impl Revisions {
     /// A commit whose time is known; `moving` when it is shown as what a ref is now.
     pub(super) fn known(&self, id: ObjectId, seconds: i64, name: &str, moving: bool) -> Arc<Revision> {
         let (serial, name) = (self.serials.fetch_add(1, Relaxed), name.to_owned());
-        Arc::new(Revision { id, seconds, moving, name, serial, content: Mutex::new(None) })
+        Arc::new(Revision { id, seconds, moving, name, serial, content: Mutex::default() })
     }
 
     /// Gives up, where no file is open, what refs were and are no more; `stays` says which.
     pub(super) fn release(&self, stays: impl Fn(ObjectId) -> bool) {
         let held: Vec<_> = lock(&self.held).iter().filter_map(|(_, revision)| revision.upgrade()).collect();
         for revision in held.into_iter().filter(|revision| revision.moving && !stays(revision.id)) {
-            let content = lock(&revision.content).take();
+            let mut kept = lock(&revision.content);
+            kept.left = true;
+            let content = kept.held.take();
+            drop(kept);
             lock(&self.held).pop(&revision.serial);
-            drop(content);
+            drop(content); // gives up the lease
         }
     }
 
     /// What a commit holds; opens it when it is not.
     pub(super) fn content(&self, revision: &Arc<Revision>) -> Result<Arc<Content>, PortError> {
-        let mut slot = lock(&revision.content);
-        if let Some(content) = &*slot {
-            let content = Arc::clone(content);
-            drop(slot);
+        let mut kept = lock(&revision.content);
+        if let Some(content) = kept.open.upgrade() {
+            drop(kept);
             lock(&self.held).promote(&revision.serial);
             return Ok(content);
         }
         let content = Arc::new(self.open(revision).map_err(|error| port_error(&error))?);
-        *slot = Some(Arc::clone(&content));
-        drop(slot);
+        kept.open = Arc::downgrade(&content);
+        if kept.left {
+            return Ok(content);
+        }
+        kept.held = Some(Arc::clone(&content));
+        drop(kept);
         let pushed = lock(&self.held).push(revision.serial, Arc::downgrade(revision));
         if let Some(longest_unused) = pushed.and_then(|(_, revision)| revision.upgrade()) {
-            let content = lock(&longest_unused.content).take();
+            let content = lock(&longest_unused.content).held.take();
             drop(content);
         }
         Ok(content)
