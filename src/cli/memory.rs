@@ -4,12 +4,12 @@ use std::fs;
 
 /// The share: one part in so many.
 const SHARE: u64 = 16;
-/// Never more, in bytes.
-const MOST: u64 = 512 << 20;
+/// Never more, in bytes: with what is on its way to the kernel, no mount passes 256 MB.
+const MOST: u64 = 128 << 20;
 /// Never less: a few chunks for each of many readers.
 const LEAST: u64 = 32 << 20;
 /// Where the machine does not tell.
-const UNKNOWN: u64 = 256 << 20;
+const UNKNOWN: u64 = 128 << 20;
 
 /// The default of `--cache-size`.
 pub(super) fn default_cache() -> u64 {
@@ -36,7 +36,7 @@ mod tests {
     fn a_sixteenth_within_bounds() {
         assert_eq!(total("MemTotal:        8192000 kB\nMemFree: 1 kB\n"), Some(8_192_000 << 10));
         assert_eq!(total("nothing"), None);
-        assert_eq!(share(Some(4 << 30)), 256 << 20);
+        assert_eq!(share(Some(1 << 30)), 64 << 20);
         assert_eq!(share(Some(64 << 30)), MOST);
         assert_eq!(share(Some(1 << 20)), LEAST);
         assert_eq!(share(None), UNKNOWN);

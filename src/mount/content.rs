@@ -3,20 +3,17 @@
 //! Knows how an entry becomes what a kernel is told; not node numbers, open handles, or whether the revision is all
 //! that is mounted.
 
-use std::num::NonZeroUsize;
-use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use hubvault_platform::port::{Attributes, NodeId, NodeKind, PortError, VolumeInfo};
-use lru::LruCache;
 
 use super::errno::port_error;
+use super::folders::{Folder, Folders};
 use super::times::Times;
 use crate::snapshot::versions::Held;
 use crate::snapshot::{FileReader, Mode, ObjectId, Snapshot, SnapshotError, Tree, TreeEntry};
 
-/// Folders kept decoded: a listing comes in many calls, and names are looked up one by one.
-const FOLDERS: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not zero");
 /// Longest name a Git tree can carry that any system here shows.
 pub(super) const NAME_MAX: u32 = 255;
 /// Most entries that are summed up for `statfs`: a few nested folders that repeat each other can list more
@@ -26,26 +23,6 @@ const MEASURED: u64 = 1_000_000;
 pub(super) const BLOCK_SIZE: u32 = 4096;
 
 static EMPTY_TREE: LazyLock<ObjectId> = LazyLock::new(|| Tree::empty().id());
-
-/// Decoded folders by id, shared by all revisions of a mount.
-#[derive(Debug, Clone)]
-pub(super) struct Folders(Arc<Mutex<LruCache<ObjectId, Arc<Tree>>>>);
-
-impl Default for Folders {
-    fn default() -> Self {
-        Self(Arc::new(Mutex::new(LruCache::new(FOLDERS))))
-    }
-}
-
-impl Folders {
-    fn known(&self, id: ObjectId) -> Option<Arc<Tree>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&id).map(Arc::clone)
-    }
-
-    fn keep(&self, id: ObjectId, tree: &Arc<Tree>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).put(id, Arc::clone(tree));
-    }
-}
 
 /// What the times of files say.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -94,37 +71,54 @@ impl Content {
 
     /// A folder's entries.
     pub(super) fn folder(&self, entry: &TreeEntry) -> Result<Arc<Tree>, PortError> {
+        Ok(Arc::clone(&self.listing(entry)?.tree))
+    }
+
+    /// A folder's entries with their sizes.
+    pub(super) fn listing(&self, entry: &TreeEntry) -> Result<Arc<Folder>, PortError> {
         if entry.mode != Mode::Directory {
             return Err(PortError::NotADirectory);
         }
-        if let Some(tree) = self.folders.known(entry.id) {
-            return Ok(tree);
-        }
         // The one tree that every vault has, whether or not it was stored.
-        let tree = if entry.id == *EMPTY_TREE { Ok(Tree::empty()) } else { self.snapshot().tree(entry.id) };
-        let tree = Arc::new(tree.map_err(|e| port_error(&e))?);
-        self.folders.keep(entry.id, &tree);
-        Ok(tree)
+        let read = |id| if id == *EMPTY_TREE { Ok(Tree::empty()) } else { self.snapshot().tree(id) };
+        self.folders.get(entry.id, read).map_err(|e| port_error(&e))
     }
 
     /// What `stat` shows of an entry that has the node number `number`.
     pub(super) fn describe(&self, number: u64, entry: &TreeEntry) -> Result<Attributes, PortError> {
-        let kind = kind_of(entry.mode);
-        let size = match kind {
+        let size = match kind_of(entry.mode) {
             NodeKind::Directory => 0,
             NodeKind::File | NodeKind::Symlink => {
                 self.snapshot().info(entry).map_err(|e| port_error(&e))?.size
             }
         };
-        Ok(Attributes {
+        Ok(self.attributes(number, entry.mode, size))
+    }
+
+    /// The same of entry number `at` of a folder that is listed, whose sizes are looked up together.
+    pub(super) fn describe_listed(
+        &self,
+        number: u64,
+        folder: &Folder,
+        at: usize,
+        entry: &TreeEntry,
+    ) -> Result<Attributes, PortError> {
+        match folder.size(self.snapshot(), at) {
+            Some(size) => Ok(self.attributes(number, entry.mode, size)),
+            None => self.describe(number, entry),
+        }
+    }
+
+    fn attributes(&self, number: u64, mode: Mode, size: u64) -> Attributes {
+        Attributes {
             node: NodeId(number),
-            kind,
+            kind: kind_of(mode),
             size,
-            executable: entry.mode == Mode::Executable,
+            executable: mode == Mode::Executable,
             modified: self.modified,
             links: 1,
             blocks512: size.div_ceil(512),
-        })
+        }
     }
 
     /// Opens a file.

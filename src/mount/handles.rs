@@ -11,15 +11,23 @@ use hubvault_platform::port::{FileHandle, PortError};
 
 use super::content::Content;
 use super::errno::port_error;
-use crate::snapshot::FileReader;
+use crate::snapshot::{FileReader, SnapshotError};
 
 /// What a handle reads.
 #[derive(Debug)]
 enum Opened {
     /// A file of a revision, and the revision, where a handle has to keep it.
-    File { file: FileReader, _keep: Option<Arc<Content>> },
+    File { file: FileReader, node: u64, _keep: Option<Arc<Content>> },
     /// A text of our own.
     Text(&'static [u8]),
+}
+
+/// The error of a file with what it is called, if that is known.
+fn renamed(error: SnapshotError, name: Option<String>) -> SnapshotError {
+    match (error, name) {
+        (SnapshotError::Read { source, .. }, Some(file)) => SnapshotError::Read { file, source },
+        (error, _) => error,
+    }
 }
 
 /// Open files by handle.
@@ -37,7 +45,12 @@ impl Handles {
 
     /// Opens a file of a revision; `keep` lives as long as the handle.
     pub(super) fn add(&self, file: FileReader, keep: Option<Arc<Content>>) -> FileHandle {
-        self.insert(Opened::File { file, _keep: keep })
+        self.insert(Opened::File { file, node: 0, _keep: keep })
+    }
+
+    /// Opens the file that is node number `node`.
+    pub(super) fn add_node(&self, file: FileReader, node: u64) -> FileHandle {
+        self.insert(Opened::File { file, node, _keep: None })
     }
 
     /// Opens a text.
@@ -62,8 +75,22 @@ impl Handles {
         offset: u64,
         buffer: &mut [u8],
     ) -> Result<usize, PortError> {
+        self.read_named(handle, offset, buffer, |_| None)
+    }
+
+    /// The same; `name` answers what the file of a node is called, if there is something to say about it.
+    pub(super) fn read_named(
+        &self,
+        handle: FileHandle,
+        offset: u64,
+        buffer: &mut [u8],
+        name: impl FnOnce(u64) -> Option<String>,
+    ) -> Result<usize, PortError> {
         let n = match &*self.get(handle)? {
-            Opened::File { file, .. } => file.read_at(offset, buffer).map_err(|e| port_error(&e))?,
+            Opened::File { file, node, .. } => {
+                let named = |error| port_error(&renamed(error, name(*node)));
+                file.read_at(offset, buffer).map_err(named)?
+            }
             Opened::Text(text) => {
                 let rest = usize::try_from(offset).ok().and_then(|at| text.get(at..)).unwrap_or_default();
                 let n = rest.len().min(buffer.len());

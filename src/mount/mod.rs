@@ -6,10 +6,12 @@
 
 mod content;
 mod errno;
+mod folders;
 mod handles;
 mod node;
 mod times;
 pub mod views;
+mod walk;
 
 use std::fs::File;
 use std::sync::Arc;
@@ -19,18 +21,21 @@ use hubvault_platform::port::{
 };
 
 pub use self::content::FileTimes;
-use self::content::{Content, Folders, kind_of};
+use self::content::{Content, kind_of};
+use self::folders::{Folder, Folders, measure_all};
 use self::handles::Handles;
 use self::node::{Node, Nodes};
 pub use self::views::Views;
+use self::walk::Walk;
 use crate::snapshot::versions::Held;
-use crate::snapshot::{Snapshot, SnapshotError, Tree, TreeEntry};
+use crate::snapshot::{Snapshot, SnapshotError, TreeEntry};
 
 /// A snapshot as a read-only tree.
 #[derive(Debug)]
 pub struct SnapshotTree {
     content: Content,
     nodes: Nodes,
+    walk: Walk,
     files: Handles,
 }
 
@@ -53,8 +58,9 @@ impl SnapshotTree {
     fn at(snapshot: Snapshot, root: TreeEntry) -> Self {
         let held = Held { snapshot, lease: None };
         Self {
-            nodes: Nodes::new(root.clone()),
+            nodes: Nodes::new(&root),
             content: Content::new(held, root, Folders::default(), FileTimes::Commit),
+            walk: Walk::default(),
             files: Handles::default(),
         }
     }
@@ -63,22 +69,56 @@ impl SnapshotTree {
         self.nodes.get(id.0).ok_or(PortError::NotFound)
     }
 
-    fn folder(&self, id: NodeId) -> Result<Arc<Tree>, PortError> {
-        self.content.folder(&self.node(id)?.entry)
+    fn folder(&self, id: NodeId) -> Result<Arc<Folder>, PortError> {
+        self.content.listing(&self.node(id)?.entry())
+    }
+
+    /// Looks up the sizes of what is in a folder that is being listed: with those of its neighbours, if they come next.
+    fn look_up_sizes(&self, number: u64, folder: &Folder) {
+        let Some(node) = self.nodes.get(number).filter(|node| node.parent != number && !folder.is_measured())
+        else {
+            return;
+        };
+        let Ok(parent) = self.folder(NodeId(node.parent)) else { return };
+        let is =
+            |entry: &TreeEntry| entry.id == node.id && self.nodes.number(node.parent, &entry.name) == number;
+        let Some(ahead) = self.walk.count(node.parent, &parent.tree, is) else { return };
+        let (mut folders, mut entries) = (Vec::new(), 0);
+        for (at, entry) in ahead.folders(&parent.tree) {
+            let Ok(folder) = self.content.listing(entry) else { break };
+            entries += folder.tree.entries().len();
+            if entries > ahead.entries && !folders.is_empty() {
+                break;
+            }
+            folders.push(folder);
+            self.walk.went_to(node.parent, at);
+        }
+        measure_all(self.content.snapshot(), &folders);
+    }
+
+    /// What a node is called, for a message: its name is kept only in its folder.
+    fn name_of(&self, number: u64) -> Option<String> {
+        let node = self.nodes.get(number)?;
+        let folder = self.folder(NodeId(node.parent)).ok()?;
+        let mut entries = folder.tree.entries().iter();
+        let named =
+            |entry: &&TreeEntry| entry.id == node.id && self.nodes.number(node.parent, &entry.name) == number;
+        let name = &entries.find(named)?.name;
+        Some(format!("{}@{}", String::from_utf8_lossy(name), self.content.snapshot().revision()))
     }
 }
 
 impl ReadOnlyTree for SnapshotTree {
     fn lookup(&self, parent: NodeId, name: &[u8]) -> Result<Attributes, PortError> {
         let folder = self.folder(parent)?;
-        let entry = folder.find(name).ok_or(PortError::NotFound)?;
+        let entry = folder.tree.find(name).ok_or(PortError::NotFound)?;
         let attributes = self.content.describe(0, entry)?;
         let id = self.nodes.look_up(parent.0, entry);
         Ok(Attributes { node: NodeId(id), ..attributes })
     }
 
     fn attributes(&self, node: NodeId) -> Result<Attributes, PortError> {
-        self.content.describe(node.0, &self.node(node)?.entry)
+        self.content.describe(node.0, &self.node(node)?.entry())
     }
 
     fn forget(&self, node: NodeId, lookups: u64) {
@@ -96,15 +136,18 @@ impl ReadOnlyTree for SnapshotTree {
         visit: &mut dyn FnMut(DirEntry<'_>) -> Visit,
     ) -> Result<(), PortError> {
         let folder = self.folder(node)?;
+        if offset == 0 {
+            self.look_up_sizes(node.0, &folder);
+        }
         let skip = usize::try_from(offset).unwrap_or(usize::MAX);
-        for (at, entry) in (1..).zip(folder.entries()).skip(skip) {
+        for (at, entry) in folder.tree.entries().iter().enumerate().skip(skip) {
             let id = self.nodes.number(node.0, &entry.name);
-            let attributes = || self.content.describe(id, entry);
+            let attributes = || self.content.describe_listed(id, &folder, at, entry);
             let shown = DirEntry {
                 name: &entry.name,
                 node: NodeId(id),
                 kind: kind_of(entry.mode),
-                next: at,
+                next: at as u64 + 1,
                 attributes: &attributes,
             };
             match visit(shown) {
@@ -117,12 +160,12 @@ impl ReadOnlyTree for SnapshotTree {
     }
 
     fn open(&self, node: NodeId) -> Result<FileHandle, PortError> {
-        let file = self.content.open(&self.node(node)?.entry)?;
-        Ok(self.files.add(file, None))
+        let file = self.content.open(&self.node(node)?.entry())?;
+        Ok(self.files.add_node(file, node.0))
     }
 
     fn read(&self, handle: FileHandle, offset: u64, buffer: &mut [u8]) -> Result<usize, PortError> {
-        self.files.read(handle, offset, buffer)
+        self.files.read_named(handle, offset, buffer, |node| self.name_of(node))
     }
 
     fn close(&self, handle: FileHandle) {
@@ -139,15 +182,15 @@ impl ReadOnlyTree for SnapshotTree {
     }
 
     fn read_link(&self, node: NodeId) -> Result<Vec<u8>, PortError> {
-        self.content.read_link(&self.node(node)?.entry)
+        self.content.read_link(&self.node(node)?.entry())
     }
 
     fn xattr(&self, node: NodeId, name: &[u8]) -> Result<Option<Vec<u8>>, PortError> {
-        self.content.xattr(&self.node(node)?.entry, name)
+        self.content.xattr(&self.node(node)?.entry(), name)
     }
 
     fn list_xattrs(&self, node: NodeId) -> Result<Vec<Vec<u8>>, PortError> {
-        self.content.list_xattrs(&self.node(node)?.entry)
+        self.content.list_xattrs(&self.node(node)?.entry())
     }
 
     fn figures(&self) -> Vec<(&'static str, u64)> {

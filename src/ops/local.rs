@@ -13,6 +13,7 @@ use ignore::{DirEntry, WalkBuilder, WalkState};
 
 use super::error::OpsError;
 use super::patterns::PathFilter;
+use crate::store::StoreError;
 use crate::store::ingest::Content;
 use crate::store::object::Mode;
 use crate::store::path::{PathError, RepoPath};
@@ -29,6 +30,8 @@ pub struct Found {
     pub mode: Mode,
     /// Its length in bytes when it was found.
     pub size: u64,
+    /// What told it from any other file then, where there is such a thing.
+    pub fingerprint: Option<Fingerprint>,
 }
 
 /// Everything below local files and folders.
@@ -108,7 +111,8 @@ impl Walk {
                 "is not a file, a folder or a symlink (a socket, pipe or device cannot be committed)",
             ));
         };
-        Ok(Found { path, local: local.to_owned(), mode, size })
+        let fingerprint = kind.is_file().then(|| recognise(metadata)).flatten();
+        Ok(Found { path, local: local.to_owned(), mode, size, fingerprint })
     }
 
     /// Finds the files of a folder, by several threads. The order in which they look does not show.
@@ -299,23 +303,58 @@ pub(super) fn fingerprint_of(path: &Path) -> Option<Fingerprint> {
 #[derive(Debug)]
 pub struct LocalFile {
     file: File,
-    /// Opened again for samples, so that they do not move the place of `file`.
     path: PathBuf,
     name: String,
     opened: Metadata,
 }
 
 impl LocalFile {
-    /// Opens a regular file.
+    /// Opens a regular file; never waits for whoever is at the other end of a pipe.
     pub fn open(path: &Path) -> Result<Self, OpsError> {
         let found = fs::symlink_metadata(path).map_err(io_error(path))?;
-        let file = File::open(path).map_err(io_error(path))?;
+        let file = open_file(path).map_err(io_error(path))?;
         let opened = file.metadata().map_err(io_error(path))?;
         if !opened.is_file() || fingerprint(&found) != fingerprint(&opened) {
             return Err(refuse(path, "was replaced while it was being opened; try again when it is at rest"));
         }
         Ok(Self { file, path: path.to_owned(), name: path.display().to_string(), opened })
     }
+
+    /// Opens what was found, and nothing that has taken its place since: not even by a link on the way to it.
+    pub fn open_found(found: &Found) -> Result<Self, OpsError> {
+        let file = Self::open(&found.local)?;
+        if file.size() == found.size && file.fingerprint() == found.fingerprint {
+            return Ok(file);
+        }
+        Err(StoreError::SourceChanged(file.name).into())
+    }
+}
+
+#[cfg(unix)]
+fn open_file(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path)
+}
+
+#[cfg(not(unix))]
+fn open_file(path: &Path) -> io::Result<File> {
+    File::open(path)
+}
+
+#[cfg(unix)]
+fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, buffer, offset)
+}
+
+/// Puts the place back: reading at a position moves it here.
+#[cfg(windows)]
+fn read_at(mut file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    use std::io::{Seek as _, SeekFrom};
+    let place = file.stream_position()?;
+    let n = std::os::windows::fs::FileExt::seek_read(file, buffer, offset)?;
+    file.seek(SeekFrom::Start(place))?;
+    Ok(n)
 }
 
 impl Content for LocalFile {
@@ -332,11 +371,17 @@ impl Content for LocalFile {
     }
 
     fn sample(&mut self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
-        use std::io::{Seek as _, SeekFrom};
-        let mut file = File::open(&self.path)?;
-        file.seek(SeekFrom::Start(offset))?;
-        let mut bytes = Vec::with_capacity(len);
-        file.take(len as u64).read_to_end(&mut bytes)?;
+        let mut bytes = vec![0; len];
+        let mut filled = 0;
+        while filled < len {
+            match read_at(&self.file, &mut bytes[filled..], offset + filled as u64) {
+                Ok(0) => break,
+                Ok(n) => filled += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        bytes.truncate(filled);
         Ok(bytes)
     }
 
@@ -353,5 +398,45 @@ impl Content for LocalFile {
         let by_handle = self.file.metadata()?;
         let by_name = fs::symlink_metadata(&self.path)?;
         Ok(before == fingerprint(&by_handle) && before == fingerprint(&by_name))
+    }
+}
+
+#[cfg(unix)]
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(folder: &Path) -> Found {
+        let mut walk = Walk::default();
+        walk.add_folder(folder, None, None).unwrap();
+        walk.found.remove(0)
+    }
+
+    #[test]
+    fn what_takes_the_place_of_a_file_is_not_read_in_its_stead() {
+        let folder = tempfile::tempdir().unwrap();
+        let (real, secret) = (folder.path().join("real"), folder.path().join("secret"));
+        for (dir, content) in [(&real, "mine!"), (&secret, "other")] {
+            fs::create_dir_all(dir.join("sub")).unwrap();
+            fs::write(dir.join("sub/f"), content).unwrap();
+        }
+        let found = found(&real);
+        assert!(LocalFile::open_found(&found).is_ok());
+        // A folder on the way becomes a link to one that has a file of that name and size.
+        fs::rename(real.join("sub"), real.join("was")).unwrap();
+        std::os::unix::fs::symlink(secret.join("sub"), real.join("sub")).unwrap();
+        let refused = LocalFile::open_found(&found).unwrap_err();
+        assert!(matches!(refused, OpsError::Store(StoreError::SourceChanged(_))), "{refused:?}");
+    }
+
+    #[test]
+    fn nobody_waits_for_the_other_end_of_a_pipe() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("f"), "").unwrap();
+        let found = found(folder.path());
+        fs::remove_file(&found.local).unwrap();
+        let pipe = std::process::Command::new("mkfifo").arg(&found.local).status().unwrap();
+        assert!(pipe.success());
+        LocalFile::open_found(&found).unwrap_err();
     }
 }

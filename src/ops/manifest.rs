@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::folder::{Folder, Stamp};
 use crate::store::id::Sha256;
+use crate::store::media::disk::is_own;
 use crate::store::path::RepoPath;
 
 /// Name of the note.
@@ -71,7 +72,10 @@ pub(super) type Manifest = BTreeMap<RepoPath, Entry>;
 /// Reads the note in `folder`, and what was under way when nobody finished. The second value says what was wrong.
 pub(super) fn load(folder: &Folder) -> (Manifest, Vec<String>) {
     let mut warnings = Vec::new();
-    let mut found = match folder.open(NAME).and_then(|file| read(file, true)) {
+    // Who can write the note can have other files taken for what they should be: somebody else's counts as none.
+    let own = |name: &str| folder.open(name).map(|file| Some(file).filter(is_own));
+    let note = own(NAME).and_then(|file| file.map_or_else(|| Ok(Manifest::new()), |file| read(file, true)));
+    let mut found = match note {
         Ok(manifest) => manifest,
         Err(error) => {
             if error.kind() != io::ErrorKind::NotFound {
@@ -85,7 +89,9 @@ pub(super) fn load(folder: &Folder) -> (Manifest, Vec<String>) {
         }
     };
     // A line that was not finished is of a file that was not put in place.
-    if let Ok(under_way) = folder.open(JOURNAL).and_then(|file| read(file, false)) {
+    if let Ok(Some(under_way)) = own(JOURNAL)
+        && let Ok(under_way) = read(under_way, false)
+    {
         found.extend(under_way);
     }
     (found, warnings)

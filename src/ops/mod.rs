@@ -100,6 +100,9 @@ pub struct Repository {
     root: Option<PathBuf>,
 }
 
+/// Most memory for blocks of indexes in a process that lives long: more hardly helps who looks for hashes.
+const BLOCKS: usize = 16 << 20;
+
 /// Memory for decoded chunks when nothing else is said.
 pub const DEFAULT_CACHE: usize = 64 << 20;
 
@@ -122,7 +125,7 @@ impl Repository {
     /// most a quarter for blocks of indexes.
     #[must_use]
     pub fn with_cache(self, bytes: usize) -> Self {
-        self.vault.limit_block_cache(bytes / 4);
+        self.vault.limit_block_cache((bytes / 4).min(BLOCKS));
         let chunks = bytes - (bytes / 4).min(self.vault.block_cache_limit());
         Self { cache: Arc::new(ChunkCache::new(chunks)), ..self }
     }

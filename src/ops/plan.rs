@@ -14,7 +14,7 @@ use super::source::SharedReader;
 use crate::snapshot::{SnapshotError, resolve};
 use crate::store::StoreError;
 use crate::store::attributes::Attributes;
-use crate::store::catalog::Catalog;
+use crate::store::catalog::{Catalog, FileRecord};
 use crate::store::id::ObjectId;
 use crate::store::ingest::{Bytes, Content, Sources, StoredFile, Storing};
 use crate::store::object::{Mode, TreeEntry};
@@ -25,8 +25,9 @@ use crate::store::vault::View;
 
 /// The file whose `filter=lfs` lines decide what is an LFS pointer besides large files.
 pub(super) const GITATTRIBUTES: &str = ".gitattributes";
-/// Longest `.gitattributes` that is read, as in Git.
-const MAX_ATTRIBUTES: u64 = 100 << 20;
+/// Longest `.gitattributes`, all of them together. Git reads 100 MiB; a few kilobytes of vault can hold that, and its
+/// patterns take many times as much memory.
+const MAX_ATTRIBUTES: u64 = 1 << 20;
 
 /// From so many local files or bytes on it is worth asking which of them were seen before.
 const MANY_FILES: usize = 64;
@@ -204,18 +205,24 @@ impl Plan {
 
     /// The attributes that hold for what is added: those being added, else those of the tree.
     pub(super) fn attributes(&self, catalog: &Catalog, tree: ObjectId) -> Result<Attributes, OpsError> {
+        let is_one = |item: &&Item| item.path().name() == GITATTRIBUTES;
+        let folder_of =
+            |item: &Item| item.path().parent().map_or_else(String::new, |parent| parent.to_string());
+        let added: BTreeMap<String, &Item> =
+            self.items().filter(is_one).map(|item| (folder_of(item), item)).collect();
+        let mut room = Room(MAX_ATTRIBUTES);
         let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
         let mut folders: Vec<String> = self.items().flat_map(|item| folders_of(item.path())).collect();
         folders.sort_unstable();
         folders.dedup();
         for folder in folders {
-            if let Some(content) = committed_attributes(catalog, tree, &folder)? {
-                files.insert(folder, content);
+            if let Some(&item) = added.get(&folder) {
+                room.take(item.size(), &folder)?;
+                files.insert(folder, read_attributes(item)?);
+            } else if let Some(record) = committed_attributes(catalog, tree, &folder)? {
+                room.take(record.size, &folder)?;
+                files.insert(folder, catalog.read_all(&record)?);
             }
-        }
-        for item in self.items().filter(|item| item.path().name() == GITATTRIBUTES) {
-            let folder = item.path().parent().map_or_else(String::new, |parent| parent.to_string());
-            files.insert(folder, read_attributes(item)?);
         }
         let mut attributes = Attributes::default();
         let mut files: Vec<_> = files.into_iter().collect();
@@ -294,7 +301,7 @@ impl Sources for Pending<'_> {
     fn seen(&self, at: usize) -> Option<(ObjectId, u64)> {
         let Item::Local(found) = &self.items[at] else { return None };
         let seen = self.seen.filter(|_| found.mode != Mode::Symlink)?;
-        let file = local::fingerprint_of(&found.local).filter(|file| file.size == found.size)?;
+        let file = local::fingerprint_of(&found.local).filter(|file| Some(*file) == found.fingerprint)?;
         seen.find(&file).map(|blob| (blob, file.size))
     }
 
@@ -312,13 +319,7 @@ impl Sources for Pending<'_> {
             Item::Local(found) if item.is_symlink() => {
                 Ok(Box::new(Bytes::owned(found.path.as_str(), local::read_link(&found.local)?)))
             }
-            Item::Local(found) => {
-                let file = LocalFile::open(&found.local)?;
-                if file.size() != found.size {
-                    return Err(StoreError::SourceChanged(found.local.display().to_string()).into());
-                }
-                Ok(Box::new(file))
-            }
+            Item::Local(found) => Ok(Box::new(LocalFile::open_found(found)?)),
         }
     }
 }
@@ -362,7 +363,7 @@ fn committed_attributes(
     catalog: &Catalog,
     tree: ObjectId,
     folder: &str,
-) -> Result<Option<Vec<u8>>, StoreError> {
+) -> Result<Option<FileRecord>, StoreError> {
     let mut at = tree;
     for name in folder.split('/').filter(|name| !name.is_empty()) {
         match catalog.tree(at)?.find(name.as_bytes()) {
@@ -372,25 +373,40 @@ fn committed_attributes(
     }
     let found = catalog.tree(at)?.find(GITATTRIBUTES.as_bytes()).map(|entry| (entry.mode, entry.id));
     let Some((Mode::File | Mode::Executable, id)) = found else { return Ok(None) };
-    let record = catalog.file(catalog.blob(id)?.0)?;
-    if record.size > MAX_ATTRIBUTES {
-        return Ok(None);
+    catalog.file(catalog.blob(id)?.0).map(Some)
+}
+
+/// Bytes of attributes that may still be read.
+struct Room(u64);
+
+impl Room {
+    fn take(&mut self, size: u64, folder: &str) -> Result<(), OpsError> {
+        let left = self.0.checked_sub(size);
+        self.0 = left.ok_or_else(|| {
+            let slash = if folder.is_empty() { "" } else { "/" };
+            OpsError::Invalid(format!(
+                "`{folder}{slash}{GITATTRIBUTES}` is too long: with those it adds to, more than {} MiB of rules say what \
+                 is an LFS pointer; commit a shorter one in its place",
+                MAX_ATTRIBUTES >> 20
+            ))
+        })?;
+        Ok(())
     }
-    catalog.read_all(&record).map(Some)
 }
 
 fn read_attributes(item: &Item) -> Result<Vec<u8>, OpsError> {
     match item {
         Item::Bytes(_, bytes) => Ok(bytes.clone()),
-        Item::Reader(path, reader, size) if *size <= MAX_ATTRIBUTES => {
+        Item::Reader(path, reader, size) => {
             let mut content = reader.content(path.as_str()).map_err(unreadable(path))?;
             let bytes = content.sample(0, usize::try_from(*size).unwrap_or(0));
             Ok(bytes.map_err(unreadable(path))?)
         }
-        Item::Local(found) if found.size <= MAX_ATTRIBUTES && found.mode != Mode::Symlink => {
-            std::fs::read(&found.local)
-                .map_err(|source| OpsError::LocalIo { path: found.local.clone(), source })
+        Item::Local(found) if found.mode != Mode::Symlink => {
+            let mut file = LocalFile::open_found(found)?;
+            let bytes = file.sample(0, usize::try_from(found.size).unwrap_or(0));
+            bytes.map_err(|source| OpsError::LocalIo { path: found.local.clone(), source })
         }
-        Item::Reader(..) | Item::Local(_) => Ok(Vec::new()),
+        Item::Local(_) => Ok(Vec::new()),
     }
 }

@@ -3,12 +3,10 @@
 //! A listing is an iterator that reads a folder when it comes to it; memory is that of the folders on the way. A
 //! size is a lookup: no content is read.
 
-use std::collections::VecDeque;
-
 use super::Repository;
 use super::error::OpsError;
 use super::models::{BlobLfsInfo, RepoEntry, RepoFile, RepoFolder};
-use crate::snapshot::{FileInfo, Snapshot, SnapshotError};
+use crate::snapshot::{FileInfo, Infos, Snapshot, SnapshotError};
 use crate::store::object::{Mode, TreeEntry};
 use crate::store::path::{MAX_DEPTH, PathError};
 
@@ -63,7 +61,13 @@ impl Repository {
 
 /// The entries of the folder at `path` (empty: the root) of a snapshot; see [`Repository::list_repo_tree`].
 pub fn list_repo_tree(snapshot: &Snapshot, path: &str, recursive: bool) -> Result<RepoTree, SnapshotError> {
-    Ok(RepoTree { names: list_names(snapshot, path, recursive)?, ready: VecDeque::new(), together: 64 })
+    Ok(RepoTree { infos: list_infos(snapshot, path, recursive)? })
+}
+
+/// The same entries as the trees have them, with what a lookup tells of each file.
+pub fn list_infos(snapshot: &Snapshot, path: &str, recursive: bool) -> Result<RepoInfos, SnapshotError> {
+    let (named, infos) = (Vec::new().into_iter(), Infos::default());
+    Ok(RepoInfos { names: list_names(snapshot, path, recursive)?, named, infos, failed: None, together: 64 })
 }
 
 /// The same entries as the trees have them, with their paths: without the lookup of each file's size.
@@ -79,36 +83,58 @@ pub fn list_names(snapshot: &Snapshot, path: &str, recursive: bool) -> Result<Re
     Ok(RepoNames { snapshot: snapshot.clone(), pending: vec![folder], recursive })
 }
 
-/// Most entries whose sizes are looked up together (some 15 MB); the first few are fewer, so that they come at once.
+/// Most entries whose sizes are looked up together (some 8 MB): of that many of a large tree, each is next to the one
+/// before in the tables. The first few are fewer, so that they come at once.
 const TOGETHER: usize = 32 << 10;
 
 /// A tree listing; see [`Repository::list_repo_tree`]. Nothing follows an error.
 #[derive(Debug)]
 pub struct RepoTree {
+    infos: RepoInfos,
+}
+
+impl Iterator for RepoTree {
+    type Item = Result<RepoEntry, SnapshotError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let found = self.infos.next()?;
+        Some(found.map(|(path, entry, info)| described(path, &entry, info)))
+    }
+}
+
+/// A tree listing as the trees have it; see [`list_infos`]. Nothing follows an error.
+#[derive(Debug)]
+pub struct RepoInfos {
     names: RepoNames,
-    /// What was looked up and not yet asked for.
-    ready: VecDeque<Result<RepoEntry, SnapshotError>>,
+    /// What was looked up and not yet asked for,
+    named: std::vec::IntoIter<(String, TreeEntry)>,
+    /// what is known of the files among it,
+    infos: Infos,
+    /// and what stopped it.
+    failed: Option<SnapshotError>,
     /// How many to look up next time.
     together: usize,
 }
 
-impl RepoTree {
+impl RepoInfos {
     fn look_up(&mut self) {
         let mut named = Vec::with_capacity(self.together);
-        let mut failed = None;
         for found in self.names.by_ref().take(self.together) {
             match found {
                 Ok(found) => named.push(found),
-                Err(error) => failed = Some(error),
+                Err(error) => self.failed = Some(error),
             }
         }
         self.together = (self.together * 2).min(TOGETHER);
-        let mut infos = self.names.snapshot.infos(files(&named)).into_iter();
-        for (path, entry) in named {
-            let info = if entry.mode == Mode::Directory { None } else { infos.next() };
-            self.ready.push_back(info.transpose().map(|info| described(path, &entry, info)));
-        }
-        self.ready.extend(failed.map(Err));
+        self.infos = self.names.snapshot.infos(files(&named));
+        self.named = named.into_iter();
+    }
+
+    /// Nothing more comes.
+    fn end(&mut self) {
+        self.names.pending.clear();
+        self.named = Vec::new().into_iter();
+        self.failed = None;
     }
 }
 
@@ -116,19 +142,22 @@ fn files(named: &[(String, TreeEntry)]) -> impl Iterator<Item = &TreeEntry> {
     named.iter().map(|(_, entry)| entry).filter(|entry| entry.mode != Mode::Directory)
 }
 
-impl Iterator for RepoTree {
-    type Item = Result<RepoEntry, SnapshotError>;
+impl Iterator for RepoInfos {
+    type Item = Result<(String, TreeEntry, Option<FileInfo>), SnapshotError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.ready.is_empty() {
+        if self.named.len() == 0 && self.failed.is_none() {
             self.look_up();
         }
-        let found = self.ready.pop_front()?;
-        if found.is_err() {
-            self.names.pending.clear();
-            self.ready.clear();
+        let Some((path, entry)) = self.named.next() else { return self.failed.take().map(Err) };
+        let info = if entry.mode == Mode::Directory { None } else { self.infos.next() };
+        match info.transpose() {
+            Ok(info) => Some(Ok((path, entry, info))),
+            Err(error) => {
+                self.end();
+                Some(Err(error))
+            }
         }
-        Some(found)
     }
 }
 
@@ -165,7 +194,8 @@ impl Iterator for RepoNames {
                 continue;
             };
             let name = String::from_utf8_lossy(&entry.name);
-            let path = if folder.is_empty() { name.into_owned() } else { format!("{folder}/{name}") };
+            let path =
+                if folder.is_empty() { name.into_owned() } else { [folder.as_str(), "/", &name].concat() };
             let entered = self.enter(&path, &entry).inspect_err(|_| self.pending.clear());
             return Some(entered.map(|()| (path, entry)));
         }

@@ -1,7 +1,8 @@
-//! The chunk cache: decoded, checked chunks of every open file, bounded in bytes, one fetch per chunk.
+//! The chunk cache: decoded, checked chunks of every open file, or their proofs; bounded in bytes, one fetch per chunk.
 //!
 //! Keyed by the chunk's hash, so equal chunks of different files are one entry. When several readers want a
-//! chunk that nobody has, one fetches it and the others wait for that one. Knows nothing of files or packs.
+//! chunk that nobody has, one fetches it and the others wait for that one. Of a chunk whose parts can be read by
+//! themselves the proof is kept, in a fraction of the memory. Knows nothing of files or packs.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -9,11 +10,34 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use lru::LruCache;
 
 use crate::store::id::ChunkHash;
+use crate::store::proof::Proof;
 
 /// The decoded bytes of a chunk, shared by all who read them.
 pub type Chunk = Arc<Vec<u8>>;
 
-/// Decoded chunks, least recently used out first.
+/// What is counted for an entry beside its bytes: its place in the tables.
+const ENTRY: usize = 128;
+
+/// What is known of a chunk.
+#[derive(Debug, Clone)]
+pub enum Known {
+    /// Its decoded bytes.
+    Bytes(Chunk),
+    /// How to check a part of it.
+    Proof(Arc<Proof>),
+}
+
+impl Known {
+    fn size(&self) -> usize {
+        ENTRY
+            + match self {
+                Self::Bytes(chunk) => chunk.len(),
+                Self::Proof(proof) => proof.size(),
+            }
+    }
+}
+
+/// Decoded chunks and proofs, least recently used out first.
 #[derive(Debug)]
 pub struct ChunkCache {
     limit: usize,
@@ -23,7 +47,7 @@ pub struct ChunkCache {
 
 #[derive(Debug)]
 struct Inner {
-    chunks: LruCache<ChunkHash, Chunk>,
+    chunks: LruCache<ChunkHash, Known>,
     bytes: usize,
     /// Chunks being fetched.
     fetching: HashSet<ChunkHash>,
@@ -43,7 +67,7 @@ impl Drop for Fetching<'_> {
 }
 
 impl ChunkCache {
-    /// A cache of at most `limit` bytes of chunks.
+    /// A cache of at most `limit` bytes of chunks and proofs.
     pub fn new(limit: usize) -> Self {
         let inner = Inner { chunks: LruCache::unbounded(), bytes: 0, fetching: HashSet::new() };
         Self { limit, inner: Mutex::new(inner), arrived: Condvar::new() }
@@ -53,7 +77,7 @@ impl ChunkCache {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Bytes of chunks held now; never more than the limit.
+    /// Bytes held now; never more than the limit.
     pub fn bytes(&self) -> usize {
         self.lock().bytes
     }
@@ -63,7 +87,7 @@ impl ChunkCache {
     pub fn get<E>(&self, hash: ChunkHash, fetch: impl FnOnce() -> Result<Vec<u8>, E>) -> Result<Chunk, E> {
         let mut inner = self.lock();
         loop {
-            if let Some(chunk) = inner.chunks.get(&hash) {
+            if let Some(Known::Bytes(chunk)) = inner.chunks.get(&hash) {
                 return Ok(Arc::clone(chunk));
             }
             if !inner.fetching.contains(&hash) {
@@ -75,31 +99,44 @@ impl ChunkCache {
         drop(inner);
         let fetching = Fetching { cache: self, hash };
         let chunk = Arc::new(fetch()?);
-        self.keep(hash, &chunk);
+        self.keep(hash, Known::Bytes(Arc::clone(&chunk)));
         drop(fetching);
         Ok(chunk)
     }
 
-    /// Lets go of a chunk that will hardly be wanted again.
-    pub fn let_go(&self, hash: ChunkHash) {
-        let mut inner = self.lock();
-        if let Some(chunk) = inner.chunks.pop(&hash) {
-            inner.bytes -= chunk.len();
+    /// What is known of a chunk, without fetching it.
+    pub fn known(&self, hash: ChunkHash) -> Option<Known> {
+        self.lock().chunks.get(&hash).cloned()
+    }
+
+    /// Keeps the proof of a chunk, unless more is known of it.
+    pub fn keep_proof(&self, hash: ChunkHash, proof: Proof) {
+        if !matches!(self.lock().chunks.peek(&hash), Some(Known::Bytes(_))) {
+            self.keep(hash, Known::Proof(Arc::new(proof)));
         }
     }
 
-    fn keep(&self, hash: ChunkHash, chunk: &Chunk) {
-        if chunk.len() > self.limit {
+    /// Lets go of the bytes of a chunk that will hardly be wanted again.
+    pub fn let_go(&self, hash: ChunkHash) {
+        let mut inner = self.lock();
+        if let Some(known) = inner.chunks.pop(&hash) {
+            inner.bytes -= known.size();
+        }
+    }
+
+    fn keep(&self, hash: ChunkHash, known: Known) {
+        let size = known.size();
+        if size > self.limit {
             return;
         }
         let mut inner = self.lock();
-        inner.bytes += chunk.len();
-        if let Some(old) = inner.chunks.put(hash, Arc::clone(chunk)) {
-            inner.bytes -= old.len();
+        inner.bytes += size;
+        if let Some(old) = inner.chunks.put(hash, known) {
+            inner.bytes -= old.size();
         }
         while inner.bytes > self.limit {
             match inner.chunks.pop_lru() {
-                Some((_, old)) => inner.bytes -= old.len(),
+                Some((_, old)) => inner.bytes -= old.size(),
                 None => break,
             }
         }
@@ -111,6 +148,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
     use super::*;
+    use crate::store::chunk;
 
     fn key(n: u8) -> ChunkHash {
         ChunkHash::from_bytes([n; 32])
@@ -118,27 +156,27 @@ mod tests {
 
     #[test]
     fn stays_within_its_limit_and_drops_the_least_recently_used() {
-        let cache = ChunkCache::new(30);
+        let cache = ChunkCache::new(3 * (10 + ENTRY));
         for n in 0..3 {
             cache.get::<()>(key(n), || Ok(vec![n; 10])).unwrap();
         }
         cache.get::<()>(key(0), || panic!("is held")).unwrap();
         cache.get::<()>(key(3), || Ok(vec![3; 10])).unwrap();
-        assert_eq!(cache.bytes(), 30);
+        assert_eq!(cache.bytes(), 3 * (10 + ENTRY));
         cache.get::<()>(key(0), || panic!("was used more recently than 1")).unwrap();
         assert_eq!(cache.get(key(1), || Err("gone")), Err("gone"));
     }
 
     #[test]
     fn a_chunk_larger_than_the_cache_passes_through() {
-        let cache = ChunkCache::new(5);
+        let cache = ChunkCache::new(5 + ENTRY);
         assert_eq!(cache.get::<()>(key(1), || Ok(vec![1; 10])).unwrap().len(), 10);
         assert_eq!(cache.bytes(), 0);
     }
 
     #[test]
     fn many_readers_fetch_a_chunk_once() {
-        let (cache, fetches) = (ChunkCache::new(100), AtomicUsize::new(0));
+        let (cache, fetches) = (ChunkCache::new(1000), AtomicUsize::new(0));
         std::thread::scope(|scope| {
             for _ in 0..16 {
                 scope.spawn(|| {
@@ -156,7 +194,7 @@ mod tests {
 
     #[test]
     fn what_is_let_go_takes_no_room() {
-        let cache = ChunkCache::new(100);
+        let cache = ChunkCache::new(1000);
         cache.get::<()>(key(1), || Ok(vec![1; 10])).unwrap();
         cache.let_go(key(1));
         cache.let_go(key(2));
@@ -166,8 +204,23 @@ mod tests {
 
     #[test]
     fn a_failed_fetch_leaves_the_next_reader_to_try() {
-        let cache = ChunkCache::new(100);
+        let cache = ChunkCache::new(1000);
         assert_eq!(cache.get(key(1), || Err("disk")), Err("disk"));
         assert!(cache.get::<()>(key(1), || Ok(vec![1])).is_ok());
+    }
+
+    #[test]
+    fn a_proof_counts_and_gives_way_to_the_bytes_of_its_chunk() {
+        let chunk = vec![1; 40_000];
+        let hash = chunk::hash(&chunk);
+        let cache = ChunkCache::new(41_000);
+        cache.keep_proof(hash, Proof::of(&chunk, hash).unwrap());
+        assert!(matches!(cache.known(hash), Some(Known::Proof(_))));
+        assert!((ENTRY..1000).contains(&cache.bytes()));
+        cache.get::<()>(hash, || Ok(chunk.clone())).unwrap();
+        assert_eq!(cache.bytes(), 40_000 + ENTRY);
+        cache.keep_proof(hash, Proof::of(&chunk, hash).unwrap());
+        assert!(matches!(cache.known(hash), Some(Known::Bytes(_))));
+        assert_eq!(cache.bytes(), 40_000 + ENTRY);
     }
 }

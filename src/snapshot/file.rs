@@ -1,20 +1,21 @@
 //! The one way to a file's bytes: `read_at`, shared by mount, `cat`, and whatever comes later.
 //!
 //! A position becomes an extent, an extent chunks of a pack. Whole raw chunks are read straight to where they are
-//! wanted, neighbours with one call, and checked there; parts of a chunk come from the cache, which holds whole
-//! checked ones. A chunk that fails its check is an error that names the file and the pack; other chunks of the
+//! wanted, neighbours with one call, and checked there. Parts of a chunk come from the cache, which holds whole checked
+//! ones, for who reads on and for chunks that must be decoded; who goes here and there has only the parts read, once
+//! their chunk was checked, and checked each time. A chunk that fails its check is an error that names the file and the pack; other chunks of the
 //! file stay readable. Who reads a file from front to back has the disk told what comes next.
 
 use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::cache::ChunkCache;
+use super::cache::{ChunkCache, Known};
 use super::error::SnapshotError;
 use super::pace::Pace;
 use crate::store::StoreError;
 use crate::store::catalog::run::raw_run;
-use crate::store::catalog::{FileRecord, Pack};
+use crate::store::catalog::{Catalog, FileRecord, Pack};
 use crate::store::id::{ChunkHash, Sha256};
 use crate::store::index::ChunkRow;
 use crate::store::media::ReadAt;
@@ -22,6 +23,8 @@ use crate::store::vault::View;
 
 /// Chunks located at a time: some 4 MiB of the file, in a few KiB of memory.
 const WINDOW: usize = 64;
+/// The same for who goes here and there: what a kernel asks for at a time without reading ahead.
+const GLANCE: usize = 8;
 /// A file of a snapshot, open for reading at any position from any thread.
 #[derive(Debug)]
 pub struct FileReader {
@@ -176,7 +179,8 @@ impl FileReader {
         if !held.from(extent, position).is_empty() {
             return Ok(held);
         }
-        let rows = self.view.catalog.chunks_at(pack, position, WINDOW)?;
+        let most = if self.pace.is_steady() { WINDOW } else { GLANCE };
+        let rows = self.view.catalog.chunks_at(pack, position, most)?;
         let window = Arc::new(Window { extent, rows });
         *self.window.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&window);
         Ok(window)
@@ -201,8 +205,12 @@ impl FileReader {
                 return Ok(len);
             }
         }
-        let chunk = self.cache.get(row.hash, || self.view.catalog.read_chunk(pack, row))?;
         let skip = usize::try_from(position - row.raw_start).unwrap_or(usize::MAX);
+        if !self.pace.is_steady() && Catalog::has_parts(pack, row) {
+            let n = (row.raw_len as usize).saturating_sub(skip).min(room);
+            return self.read_part(pack, row, skip, &mut buffer[..n]).map(|()| n);
+        }
+        let chunk = self.cache.get(row.hash, || self.view.catalog.read_chunk(pack, row))?;
         let from = chunk.get(skip..).unwrap_or_default();
         let n = from.len().min(room);
         if n == 0 {
@@ -216,6 +224,24 @@ impl FileReader {
         Ok(n)
     }
 
+    /// Fills `out` from `skip` of a chunk of which nothing else may be wanted.
+    fn read_part(&self, pack: &Pack, row: &ChunkRow, skip: usize, out: &mut [u8]) -> Result<(), StoreError> {
+        match self.cache.known(row.hash) {
+            Some(Known::Proof(proof)) => self.view.catalog.read_part(pack, row, &proof, skip, out),
+            Some(Known::Bytes(chunk)) => {
+                let part = chunk.get(skip..).and_then(|from| from.get(..out.len()));
+                let too_short = || StoreError::damaged(&pack.file(), "a chunk is shorter than its row");
+                out.copy_from_slice(part.ok_or_else(too_short)?);
+                Ok(())
+            }
+            None => {
+                let proof = self.view.catalog.prove_chunk(pack, row, skip, out)?;
+                self.cache.keep_proof(row.hash, proof);
+                Ok(())
+            }
+        }
+    }
+
     /// The open pack file, when the content is stored whole, raw and alone in one: what a kernel can be handed
     /// to read by itself. Bytes read that way are not checked.
     pub fn whole_file(&self) -> Result<Option<Arc<dyn ReadAt>>, SnapshotError> {
@@ -227,8 +253,10 @@ impl FileReader {
             return Ok(None);
         }
         let file = self.view.catalog.pack_file(pack.row.id)?;
-        // A kernel would read a truncated pack as a shorter file and say nothing; reading it here is an error.
-        Ok((file.len() == self.size()).then_some(file))
+        // A kernel would read a truncated pack as a shorter file and say nothing; reading it here is an error. The file
+        // may have been open for long, so its length is asked for again.
+        let now = file.as_file().and_then(|file| file.metadata().ok()).map(|metadata| metadata.len());
+        Ok((file.len() == self.size() && now.is_none_or(|now| now == self.size())).then_some(file))
     }
 
     /// Hands over the bytes of `span` in order, each run with where in the file it starts, in large runs that do not

@@ -1,5 +1,7 @@
 //! Size and hash of files, looked up by their blob ids: what a listing shows, without any content being read.
 
+use std::collections::HashMap;
+
 use super::{ObjectId, Snapshot, SnapshotError, TreeEntry};
 use crate::store::StoreError;
 use crate::store::id::Sha256;
@@ -16,6 +18,27 @@ pub struct FileInfo {
     pub pointer_size: Option<u64>,
 }
 
+/// What is known of files, in the order they were asked for; see [`Snapshot::infos`].
+#[derive(Debug, Default)]
+pub struct Infos {
+    found: std::vec::IntoIter<(Sha256, bool)>,
+    sizes: std::vec::IntoIter<Option<u64>>,
+    /// What could not be looked up, by place.
+    failed: HashMap<usize, SnapshotError>,
+    at: usize,
+}
+
+impl Iterator for Infos {
+    type Item = Result<FileInfo, SnapshotError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let ((sha256, pointer), size) = (self.found.next()?, self.sizes.next()?);
+        let failed = if self.failed.is_empty() { None } else { self.failed.remove(&self.at) };
+        self.at += 1;
+        Some(failed.map_or_else(|| FileInfo::new(sha256, pointer, size), Err))
+    }
+}
+
 impl Snapshot {
     /// Size and hash of a file or symlink, without reading it.
     pub fn info(&self, entry: &TreeEntry) -> Result<FileInfo, SnapshotError> {
@@ -23,23 +46,24 @@ impl Snapshot {
         FileInfo::new(sha256, pointer, self.view.catalog.file_size(sha256)?)
     }
 
-    /// As [`Self::info`] for each of many. The lookups are made in the order of the tables they are in, where
-    /// neighbours are found together.
-    pub fn infos<'e>(
-        &self,
-        entries: impl IntoIterator<Item = &'e TreeEntry>,
-    ) -> Vec<Result<FileInfo, SnapshotError>> {
+    /// As [`Self::info`] for each of many, in their order. The lookups are made in the order of the tables they are
+    /// in, where neighbours are found together.
+    pub fn infos<'e>(&self, entries: impl IntoIterator<Item = &'e TreeEntry>) -> Infos {
         let catalog = &self.view.catalog;
         let ids: Vec<ObjectId> = entries.into_iter().map(|entry| entry.id).collect();
-        let blobs = in_order(&ids, |id| id.as_bytes(), |sorted| catalog.blobs(sorted));
-        let known: Vec<Sha256> = blobs.iter().flatten().map(|(sha256, _)| *sha256).collect();
-        let mut sizes = in_order(&known, |id| id.as_bytes(), |sorted| catalog.file_sizes(sorted)).into_iter();
-        let info = |blob: Result<(Sha256, bool), StoreError>| {
-            let (sha256, pointer) = blob?;
-            let size = sizes.next().transpose()?.flatten();
-            FileInfo::new(sha256, pointer, size)
-        };
-        blobs.into_iter().map(info).collect()
+        // One narrow table for each answer: they are filled in another order than they are read in.
+        let (mut found, mut failed) = (vec![(Sha256::from_bytes([0; 32]), false); ids.len()], HashMap::new());
+        catalog.blobs(ascending(&ids, |id| id.as_bytes()), |at, blob| match blob {
+            Ok(blob) => found[at] = blob,
+            Err(error) => drop(failed.insert(at, error.into())),
+        });
+        let mut sizes = vec![None; ids.len()];
+        let hashes = ascending(&found, |(sha256, _)| sha256.as_bytes()).map(|(at, (sha256, _))| (at, sha256));
+        catalog.file_sizes(hashes, |at, size| match size {
+            Ok(size) => sizes[at] = size,
+            Err(error) => drop(failed.entry(at).or_insert(error.into())),
+        });
+        Infos { found: found.into_iter(), sizes: sizes.into_iter(), failed, at: 0 }
     }
 }
 
@@ -51,21 +75,12 @@ impl FileInfo {
     }
 }
 
-/// Asks in ascending order of the keys; the answers come in the order they were given in.
-fn in_order<K: Copy, A>(
-    keys: &[K],
-    bytes: impl for<'k> Fn(&'k K) -> &'k [u8],
-    ask: impl FnOnce(&[K]) -> Vec<A>,
-) -> Vec<A> {
+/// The keys in ascending order of their leading bytes, each with its place.
+fn ascending<K: Copy>(keys: &[K], bytes: impl Fn(&K) -> &[u8]) -> impl Iterator<Item = (usize, K)> {
     let leading = |key: &K| bytes(key).first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
     let mut order: Vec<(u64, usize)> = keys.iter().enumerate().map(|(at, key)| (leading(key), at)).collect();
     order.sort_unstable();
-    let sorted: Vec<K> = order.iter().map(|&(_, at)| keys[at]).collect();
-    let mut answers: Vec<Option<A>> = keys.iter().map(|_| None).collect();
-    for ((_, at), answer) in order.into_iter().zip(ask(&sorted)) {
-        answers[at] = Some(answer);
-    }
-    answers.into_iter().flatten().collect()
+    order.into_iter().map(|(_, at)| (at, keys[at]))
 }
 
 #[cfg(test)]
@@ -73,12 +88,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_asked_for_in_order_and_answered_in_place() {
+    fn keys_are_asked_for_in_ascending_order_with_their_places() {
         let keys = [5, 1, 9, 1, 3].map(|n| [n; 8]);
-        let ask = |sorted: &[[u8; 8]]| {
-            assert_eq!(sorted, [1, 1, 3, 5, 9].map(|n| [n; 8]));
-            sorted.iter().map(|key| key[0] * 10).collect()
-        };
-        assert_eq!(in_order(&keys, |key| key, ask), [50, 10, 90, 10, 30]);
+        let found: Vec<(usize, u8)> = ascending(&keys, |key| key).map(|(at, key)| (at, key[0])).collect();
+        assert_eq!(found, [(1, 1), (3, 1), (4, 3), (0, 5), (2, 9)]);
     }
 }

@@ -24,7 +24,7 @@ use std::sync::Arc;
 pub use cache::ChunkCache;
 pub use error::SnapshotError;
 pub use file::FileReader;
-pub use info::FileInfo;
+pub use info::{FileInfo, Infos};
 
 pub use crate::store::StoreError;
 use crate::store::catalog::Catalog;

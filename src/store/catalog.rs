@@ -19,14 +19,21 @@ use super::media::{Media, ReadAt};
 use super::object::{self, Commit, Kind, Tag, Tree};
 use super::pack;
 
+pub mod part;
 pub mod run;
 mod whole;
 
 /// Packs kept open at a time.
 const OPEN_PACKS: NonZeroUsize = NonZeroUsize::new(32).expect("32 is not zero");
 
-/// Most bytes a tree, commit or tag may decode to; a bound on what a hostile index can make us allocate.
-pub(super) const MAX_BODY: u32 = 1 << 30;
+/// Most bytes an object may decode to: a bound on what a small hostile index can make us allocate. A tree of this size
+/// has over a million names; a commit or tag is a message.
+pub(super) const fn max_body(kind: Kind) -> u32 {
+    match kind {
+        Kind::Tree => 128 << 20,
+        Kind::Commit | Kind::Tag | Kind::Blob => 4 << 20,
+    }
+}
 
 /// Live indexes and the packs they describe.
 #[derive(Debug)]
@@ -143,43 +150,54 @@ impl Catalog {
         }
     }
 
-    /// As [`Self::ask_recent`] for each of many keys, quickest in ascending order.
-    fn ask_each<K: Copy, R: Row>(
+    /// As [`Self::ask_recent`] for each of many keys, quickest in ascending order. Each answer is handed over with
+    /// what its key came with.
+    fn ask_each<T, K: Copy, R: Row>(
         &self,
-        keys: impl IntoIterator<Item = K>,
+        keys: impl IntoIterator<Item = (T, K)>,
         bytes: impl for<'k> Fn(&'k K) -> &'k [u8],
         ask: impl Fn(K) -> Result<Option<R>, StoreError>,
-    ) -> Vec<Result<Option<R>, StoreError>> {
+        mut found: impl FnMut(T, K, Result<Option<R>, StoreError>),
+    ) {
         let recent = || {
             let at = self.recent.load(Relaxed);
             (at, self.indexes.get(at).map(|index| index.finder::<R>()))
         };
         let (mut at, mut finder) = recent();
-        let each = keys.into_iter().map(|key| {
-            if let Some(Ok(Some(found))) = finder.as_mut().map(|finder| finder.find(bytes(&key))) {
-                return Ok(Some(found));
+        for (tag, key) in keys {
+            if let Some(Ok(Some(row))) = finder.as_mut().map(|finder| finder.find(bytes(&key))) {
+                found(tag, key, Ok(Some(row)));
+                continue;
             }
-            let answer = ask(key);
+            found(tag, key, ask(key));
             if self.recent.load(Relaxed) != at {
                 (at, finder) = recent();
             }
-            answer
-        });
-        each.collect()
+        }
     }
 
     /// As [`Self::blob`] for each of many ids, quickest in ascending order.
-    pub fn blobs(&self, ids: &[ObjectId]) -> Vec<Result<(Sha256, bool), StoreError>> {
-        let rows = self.ask_each(ids.iter().copied(), |id| id.as_bytes(), |id| self.try_object(id));
-        let blob = |(row, id): (Result<Option<ObjectRow>, _>, &ObjectId)| stands_for(row?, *id);
-        rows.into_iter().zip(ids).map(blob).collect()
+    pub fn blobs<T>(
+        &self,
+        ids: impl IntoIterator<Item = (T, ObjectId)>,
+        mut found: impl FnMut(T, Result<(Sha256, bool), StoreError>),
+    ) {
+        let answer = |tag, id, row: Result<Option<ObjectRow>, _>| {
+            found(tag, row.and_then(|row| stands_for(row, id)));
+        };
+        self.ask_each(ids, |id| id.as_bytes(), |id| self.try_object(id), answer);
     }
 
     /// As [`Self::file_size`] for each of many hashes, quickest in ascending order.
-    pub fn file_sizes(&self, contents: &[Sha256]) -> Vec<Result<Option<u64>, StoreError>> {
+    pub fn file_sizes<T>(
+        &self,
+        contents: impl IntoIterator<Item = (T, Sha256)>,
+        mut found: impl FnMut(T, Result<Option<u64>, StoreError>),
+    ) {
         let ask = |sha256| self.ask_recent(|index| index.file(sha256));
-        let rows = self.ask_each(contents.iter().copied(), |sha256| sha256.as_bytes(), ask);
-        rows.into_iter().map(|row| Ok(row?.map(|row: FileRow| row.size))).collect()
+        let answer =
+            |tag, _, row: Result<Option<FileRow>, _>| found(tag, row.map(|row| row.map(|row| row.size)));
+        self.ask_each(contents, |sha256| sha256.as_bytes(), ask, answer);
     }
 
     /// The object with this id, if there is one.
@@ -225,7 +243,8 @@ impl Catalog {
     pub(super) fn body_of_row(index: &Index, row: &ObjectRow) -> Result<Option<(Kind, Vec<u8>)>, StoreError> {
         let Stored::Body { kind, codec, offset, stored_len, raw_len } = row.stored else { return Ok(None) };
         let stored = index.data(offset, u64::from(stored_len))?;
-        let body = (raw_len <= MAX_BODY).then(|| pack::decode(codec, stored, raw_len as usize)).flatten();
+        let body =
+            (raw_len <= max_body(kind)).then(|| pack::decode(codec, stored, raw_len as usize)).flatten();
         // Hashed again here, an id can be trusted, and no object can lead back to itself.
         let body = body.filter(|body| object::id_of(kind, body) == row.id);
         let damaged = || {

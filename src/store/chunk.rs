@@ -28,7 +28,7 @@ const MASK: u64 = (TARGET as u64 - 1) << (TARGET as u64 - 1).leading_zeros();
 const SKIPPED: usize = MIN - 64 - 1;
 
 /// The key Xet hashes chunks under; public, it only keeps chunk hashes apart from other BLAKE3 hashes.
-const DATA_KEY: [u8; 32] = [
+pub(super) const DATA_KEY: [u8; 32] = [
     102, 151, 245, 119, 91, 149, 80, 222, 49, 53, 203, 172, 165, 151, 24, 28, 157, 228, 33, 16, 155, 235, 43,
     88, 180, 208, 176, 75, 147, 173, 242, 41,
 ];

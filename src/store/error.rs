@@ -80,8 +80,10 @@ pub enum StoreError {
         "object id {0} already stands for other bytes (SHA-1 collision); refusing to store a second content"
     )]
     Collision(ObjectId),
-    /// A tree, commit or tag of over 1 GiB.
-    #[error("object {0} is larger than this format can hold; split the folder it describes")]
+    /// A tree of over 128 MiB, or a commit or tag of over 4 MiB.
+    #[error(
+        "object {0} is too large: split a folder of over a million names, shorten a message of over 4 MiB"
+    )]
     ObjectTooLarge(ObjectId),
     /// A ref is not where the transaction expected it.
     #[error("{name} has moved: expected {}, found {}", show(*.expected), show(*.found))]

@@ -71,14 +71,21 @@ macro_rules! id {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl $name {
+            /// Its hexadecimal digits, as ASCII.
+            pub fn hex(&self) -> [u8; $len * 2] {
                 let mut digits = [0; $len * 2];
                 for (pair, byte) in digits.chunks_exact_mut(2).zip(&self.0) {
                     pair[0] = DIGITS[usize::from(byte >> 4)];
                     pair[1] = DIGITS[usize::from(byte & 15)];
                 }
-                f.write_str(std::str::from_utf8(&digits).unwrap_or_default())
+                digits
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(std::str::from_utf8(&self.hex()).unwrap_or_default())
             }
         }
 

@@ -33,6 +33,7 @@ pub mod pack;
 pub mod path;
 mod planes;
 pub mod pointer;
+pub mod proof;
 pub mod publish;
 pub mod refname;
 mod scratch;

@@ -3,7 +3,8 @@
 //! A file is recognised by device, inode, size, mtime and ctime in nanoseconds; a user can set all but the last
 //! back. Git's racy-clean rule: what was touched when a transaction began, or later, is not noted, because another
 //! change within one tick of the clock would not show. What is noted is only ever a hint: whether the vault still
-//! has that content is asked of its catalog, each row carries a check, and any file here may be deleted.
+//! has that content is asked of its catalog, each row carries a check, and any file here may be deleted. Who can write a row
+//! can have another content committed for a file, so only this user's own files count.
 //!
 //! Rows are sorted by device and inode, so that few can be found without reading all; files are merged as they
 //! grow, so that a small commit does not rewrite a large cache. It must not know paths: a renamed file is the same.
@@ -19,6 +20,9 @@ const PREFIX: &str = "stat-";
 const MERGE: usize = 4;
 /// A file with more rows is dropped instead of merged; 64 million files are beyond anybody's tree.
 const MAX_ROWS: usize = 64 << 20;
+/// Most files that are used, and most that are looked at: merging leaves far fewer.
+const MAX_FILES: usize = 16;
+const MAX_LOOKED_AT: usize = 256;
 /// Files are read whole when at least one in this many rows will be asked for.
 const DENSE: usize = 64;
 /// Bytes of a row: key 16, size 8, mtime 8, ctime 8, blob 20, check 8.
@@ -94,6 +98,9 @@ struct Rows {
 impl Rows {
     fn open(media: &dyn Media, name: String) -> Option<Self> {
         let file = media.open(&format!("{FOLDER}/{name}")).ok()?;
+        if !file.is_own() {
+            return None;
+        }
         let count = usize::try_from(file.len()).ok()? / ROW;
         Some(Self { name, count, file, bytes: None })
     }
@@ -155,7 +162,8 @@ impl StatCache {
         let mut names = media.list(FOLDER).unwrap_or_default();
         names.retain(|name| name.starts_with(PREFIX));
         names.sort_unstable();
-        let mut files: Vec<Rows> = names.into_iter().filter_map(|name| Rows::open(media, name)).collect();
+        let opened = names.into_iter().take(MAX_LOOKED_AT).filter_map(|name| Rows::open(media, name));
+        let mut files: Vec<Rows> = opened.take(MAX_FILES).collect();
         let is_dense = |rows: &&mut Rows| rows.count <= lookups.saturating_mul(DENSE).min(MAX_ROWS);
         files.iter_mut().filter(is_dense).for_each(Rows::read_whole);
         Self { files, begun }

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::catalog::{Catalog, MAX_BODY};
+use super::catalog::{Catalog, max_body};
 use super::error::StoreError;
 use super::id::{ChunkHash, ObjectId, PackId, Sha256};
 use super::index::write::Added;
@@ -178,7 +178,8 @@ impl Transaction<'_> {
     /// Adds a tree, commit or tag; answers its Git id. Adding what is there already costs nothing.
     ///
     /// # Errors
-    /// [`StoreError::Collision`] when another content already has that id.
+    /// [`StoreError::Collision`] when another content already has that id, [`StoreError::ObjectTooLarge`] for a folder of
+    /// over 128 MiB of names or a message of over 4 MiB.
     pub fn add_object(&mut self, kind: Kind, body: &[u8]) -> Result<ObjectId, StoreError> {
         let id = object::id_of(kind, body);
         if let Some(known) = self.known_body(id)? {
@@ -192,7 +193,7 @@ impl Transaction<'_> {
         let packed = try_it.then(|| zip::compress(body, 3).ok()).flatten();
         let packed = packed.filter(|packed| packed.len() < body.len());
         let (codec, bytes) = packed.map_or((Codec::Raw, body.to_vec()), |packed| (Codec::Zstd, packed));
-        let raw_len = u32::try_from(body.len()).ok().filter(|&len| len <= MAX_BODY);
+        let raw_len = u32::try_from(body.len()).ok().filter(|&len| len <= max_body(kind));
         let raw_len = raw_len.ok_or(StoreError::ObjectTooLarge(id))?;
         self.builder.add_body(id, kind, codec, raw_len, bytes);
         Ok(id)

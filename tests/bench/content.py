@@ -91,3 +91,11 @@ def write_random(path, size, seed=1):
             block = source.randbytes(min(size, 4 << 20))
             out.write(block)
             size -= len(block)
+
+
+def edit(path, at):
+    """Changes a megabyte in the middle of a file; answers its path."""
+    with open(path, "r+b") as file:
+        file.seek(at)
+        file.write(random.Random(2).randbytes(1 << 20))
+    return path

@@ -199,6 +199,17 @@ fn what_some_system_cannot_tell_apart_is_refused_at_any_depth() {
     assert_eq!(desk.files("HEAD"), ["Dir/READ.ME"]);
 }
 
+/// A few kilobytes of vault can hold a huge one, and its patterns would take many times that in memory.
+#[test]
+fn attributes_without_end_are_refused_and_can_be_replaced() {
+    let desk = Desk::new();
+    desk.write("in/a.bin", "1");
+    desk.write("in/.gitattributes", "*.txt text\n".repeat(100_000));
+    desk.refused(["--add", ".=in"], 2, &["`.gitattributes` is too long", "shorter"]);
+    desk.write("in/.gitattributes", "*.bin filter=lfs\n");
+    desk.on(["commit", "-m", "m", "--add", ".=in"]).ok();
+}
+
 #[test]
 fn attributes_of_the_commit_and_of_the_tree_decide_what_is_a_pointer() {
     let desk = Desk::new();

@@ -94,6 +94,25 @@ fn a_file_of_the_future_is_never_taken_for_unchanged() {
     }
 }
 
+/// Whoever can write a row of it can have other bytes committed.
+#[test]
+fn a_cache_that_others_can_write_is_not_believed() {
+    use std::os::unix::fs::{PermissionsExt as _, chown};
+    let desk = desk();
+    let path = fs::read_dir(desk.path("vault/cache")).unwrap().next().unwrap().unwrap().path();
+    assert_eq!(commit(&desk, &[])["unchanged_files"], 2);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
+    assert_eq!(commit(&desk, &[])["unchanged_files"], 0);
+    if rustix::process::geteuid().is_root() {
+        desk.on(["gc", "--prune-cache"]).ok();
+        assert_eq!(commit(&desk, &[])["unchanged_files"], 0);
+        for entry in fs::read_dir(desk.path("vault/cache")).unwrap() {
+            chown(entry.unwrap().path(), Some(65534), None).unwrap();
+        }
+        assert_eq!(commit(&desk, &[])["unchanged_files"], 0);
+    }
+}
+
 #[test]
 fn a_cache_that_is_damaged_missing_or_somebody_elses_is_ignored() {
     let desk = desk();

@@ -49,6 +49,27 @@ fn a_truncated_pack_is_no_shorter_file_through_a_mount() {
     mount.end();
 }
 
+/// Nor when it is truncated after it was read once.
+#[test]
+fn a_pack_that_is_truncated_later_is_no_shorter_file_either() {
+    if !can_mount() {
+        return;
+    }
+    let desk = desk();
+    let content = super::noise(2_000_000, 77);
+    desk.commit_file("victim.bin", &content);
+    let pack = desk.path("vault/packs").join(change_newest_pack(&desk, |_| ()));
+    let mount = Mount::new(&desk, "mnt", "main");
+    assert!(fs::read(mount.path.join("victim.bin")).unwrap() == content);
+    fs::OpenOptions::new().write(true).open(&pack).unwrap().set_len(1_000).unwrap();
+    match fs::read(mount.path.join("victim.bin")) {
+        // Pages that the kernel holds may still be read; never fewer, and never others.
+        Ok(bytes) => assert!(bytes == content, "{} bytes", bytes.len()),
+        Err(error) => assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::IO.raw_os_error()), "{error}"),
+    }
+    mount.end();
+}
+
 /// Changes the pack that was written last; answers its name.
 fn change_newest_pack(desk: &Desk, change: impl FnOnce(&mut Vec<u8>)) -> String {
     let packs = desk.path("vault/packs");

@@ -24,6 +24,7 @@ mod life;
 mod loopback;
 #[cfg(target_os = "linux")]
 mod posix;
+mod reads;
 #[cfg(target_os = "linux")]
 mod users;
 mod versions;

@@ -15,7 +15,7 @@ use crate::ops::diff::models::CommitChangeInfo;
 /// Show what differs between two revisions
 ///
 /// Texts are compared line by line, as `git diff` does; moved files are found. Safetensors files are compared tensor by
-/// tensor. Of other binary or large files, and of texts over 8 MiB, sizes and hashes are shown.
+/// tensor. Of other binary or large files, and of texts over 8 MiB or a million lines, sizes and hashes are shown.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct DiffArgs {
     /// `A B` or `A..B`; one revision alone is compared with the default branch

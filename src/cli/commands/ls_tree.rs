@@ -11,7 +11,7 @@ use crate::cli::failure::Failure;
 use crate::cli::output::{self, JsonArray, stdout};
 use crate::ops::ObjectId;
 use crate::ops::models::RepoEntry;
-use crate::ops::tree::{describe, list_names, list_repo_tree};
+use crate::ops::tree::{describe, list_infos, list_names, list_repo_tree};
 use crate::snapshot::{Mode, Snapshot, SnapshotError, TreeEntry};
 
 /// List what a folder of a revision holds
@@ -40,8 +40,8 @@ pub(super) fn run(cli: &Cli, args: &LsTreeArgs) -> Result<(), Failure> {
     let repository = open(cli)?;
     let snapshot = repository.snapshot(args.revision.as_deref())?;
     let path = args.path.as_deref().unwrap_or_default();
-    if !cli.json && !args.long && !args.last_commit {
-        return names(&snapshot, path, args);
+    if !cli.json && !args.last_commit && snapshot.entry(path)?.mode == Mode::Directory {
+        return folder(&snapshot, path, args);
     }
     let wanted = |item: &Result<RepoEntry, SnapshotError>| {
         let left_out = args.recursive && !args.trees;
@@ -67,13 +67,25 @@ pub(super) fn run(cli: &Cli, args: &LsTreeArgs) -> Result<(), Failure> {
     Ok(out.flush()?)
 }
 
+/// The size column.
+enum Size {
+    NotAsked,
+    Folder,
+    Bytes(u64),
+}
+
+impl Size {
+    fn of(size: Option<u64>) -> Self {
+        size.map_or(Self::Folder, Self::Bytes)
+    }
+}
+
 /// One line of a listing.
 struct Shown<'a> {
     mode: &'a str,
     folder: bool,
     id: ObjectId,
-    /// Size column, with the space before it.
-    size: String,
+    size: Size,
     path: &'a str,
     /// Last commit, with the tab before it.
     last: String,
@@ -82,11 +94,7 @@ struct Shown<'a> {
 impl<'a> Shown<'a> {
     /// An entry with what was asked for besides what Git shows.
     fn of(item: &'a RepoEntry, args: &LsTreeArgs) -> Self {
-        let size = match item.size() {
-            _ if !args.long => String::new(),
-            Some(size) => format!(" {size:>7}"),
-            None => "       -".to_owned(),
-        };
+        let size = if args.long { Size::of(item.size()) } else { Size::NotAsked };
         let last = item.last_commit().map_or_else(String::new, |last| {
             format!("\t{} {} {}", last.oid.short(), last.date, output::printable(&last.title))
         });
@@ -94,34 +102,58 @@ impl<'a> Shown<'a> {
         Self { mode: item.mode(), folder, id: item.oid(), size, path: item.path(), last }
     }
 
-    fn name(path: &'a str, entry: &TreeEntry) -> Self {
+    /// An entry of a tree.
+    fn name(path: &'a str, entry: &TreeEntry, size: Size) -> Self {
         let (mode, folder) = (entry.mode.six_digits(), entry.mode == Mode::Directory);
-        Self { mode, folder, id: entry.id, size: String::new(), path, last: String::new() }
+        Self { mode, folder, id: entry.id, size, path, last: String::new() }
     }
 }
 
 /// An entry as `git ls-tree` shows it. Put together by hand: a formatter per field is most of a long listing.
 fn line(out: &mut impl Write, shown: &Shown<'_>) -> Result<(), Failure> {
-    let kind = if shown.folder { " tree " } else { " blob " };
-    let (id, path) = (shown.id.to_string(), output::path(shown.path));
-    for part in [shown.mode, kind, &id, &shown.size, "\t", &path, &shown.last, "\n"] {
-        out.write_all(part.as_bytes())?;
+    let kind: &[u8] = if shown.folder { b" tree " } else { b" blob " };
+    let (id, path) = (shown.id.hex(), output::path(shown.path));
+    let mut digits = [b' '; 21];
+    let size = match shown.size {
+        Size::NotAsked => &[],
+        Size::Folder => b"       -".as_slice(),
+        Size::Bytes(size) => right_aligned(size, &mut digits),
+    };
+    for part in [shown.mode.as_bytes(), kind, &id, size, b"\t", path.as_bytes(), shown.last.as_bytes(), b"\n"]
+    {
+        out.write_all(part)?;
     }
     Ok(())
 }
 
-/// The listing without sizes, which the trees alone answer.
-fn names(snapshot: &Snapshot, path: &str, args: &LsTreeArgs) -> Result<(), Failure> {
-    let top = snapshot.entry(path)?;
-    let mut out = stdout();
-    if top.mode != Mode::Directory {
-        line(&mut out, &Shown::name(path.trim_matches('/'), &top))?;
-        return Ok(out.flush()?);
+/// A space and the number, in seven columns or as many as it takes.
+fn right_aligned(mut number: u64, columns: &mut [u8; 21]) -> &[u8] {
+    let mut first = columns.len();
+    while number > 0 || first == columns.len() {
+        first -= 1;
+        columns[first] = b"0123456789"[usize::try_from(number % 10).unwrap_or_default()];
+        number /= 10;
     }
-    for item in list_names(snapshot, path, args.recursive)? {
-        let (path, entry) = item?;
-        if entry.mode != Mode::Directory || !args.recursive || args.trees {
-            line(&mut out, &Shown::name(&path, &entry))?;
+    &columns[first.min(columns.len() - 7) - 1..]
+}
+
+/// The listing of a folder as the trees have it: without sizes they alone answer.
+fn folder(snapshot: &Snapshot, path: &str, args: &LsTreeArgs) -> Result<(), Failure> {
+    let mut out = stdout();
+    let is_shown = |entry: &TreeEntry| entry.mode != Mode::Directory || !args.recursive || args.trees;
+    if args.long {
+        for item in list_infos(snapshot, path, args.recursive)? {
+            let (path, entry, info) = item?;
+            if is_shown(&entry) {
+                line(&mut out, &Shown::name(&path, &entry, Size::of(info.map(|info| info.size))))?;
+            }
+        }
+    } else {
+        for item in list_names(snapshot, path, args.recursive)? {
+            let (path, entry) = item?;
+            if is_shown(&entry) {
+                line(&mut out, &Shown::name(&path, &entry, Size::NotAsked))?;
+            }
         }
     }
     Ok(out.flush()?)
@@ -152,4 +184,17 @@ pub(super) fn entries(snapshot: &Snapshot, path: &str, recursive: bool) -> Resul
         return Ok(Box::new(list_repo_tree(snapshot, path, recursive)?));
     }
     Ok(Box::new(std::iter::once(describe(snapshot, path.trim_matches('/').to_owned(), &top))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::right_aligned;
+
+    #[test]
+    fn sizes_have_seven_columns_or_as_many_as_they_take() {
+        for number in [0, 7, 999_999, 1_000_000, 12_345_678, u64::MAX] {
+            let columns = right_aligned(number, &mut [b' '; 21]).to_vec();
+            assert_eq!(String::from_utf8(columns).unwrap(), format!(" {number:>7}"));
+        }
+    }
 }

@@ -12,8 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use hubvault_platform::port::PortError;
 use lru::LruCache;
 
-use super::super::content::{Content, FileTimes, Folders};
+use super::super::content::{Content, FileTimes};
 use super::super::errno::port_error;
+use super::super::folders::Folders;
 use crate::snapshot::versions::{Refs, Versions};
 use crate::snapshot::{Mode, ObjectId, SnapshotError, Tree, TreeEntry};
 

@@ -28,6 +28,8 @@ use crate::store::path::RepoPath;
 
 /// Files of more bytes than this are not compared line by line.
 pub const MAX_TEXT: u64 = 8 << 20;
+/// Nor are files of more lines: of short lines that all differ, these take half a minute, and time grows with the square.
+pub const MAX_LINES: usize = 1 << 20;
 
 /// What to compare and how closely.
 #[derive(Debug, Clone)]
@@ -198,7 +200,7 @@ impl Comparison {
     }
 }
 
-/// The whole content, unless it is binary; nothing is text without a line.
+/// The whole content, unless it is binary or has too many lines; nothing is text without a line.
 fn text_of(side: Option<&(FileVersion, FileReader)>) -> Result<Option<Vec<u8>>, OpsError> {
     let Some((_, reader)) = side else { return Ok(Some(Vec::new())) };
     let probe = &mut [0; 8000];
@@ -208,7 +210,8 @@ fn text_of(side: Option<&(FileVersion, FileReader)>) -> Result<Option<Vec<u8>>, 
     }
     let mut content = vec![0; usize::try_from(reader.size()).unwrap_or(0)];
     reader.read_at(0, &mut content)?;
-    Ok(Some(content))
+    let lines = content.split(|&byte| byte == b'\n').count();
+    Ok((lines <= MAX_LINES).then_some(content))
 }
 
 impl FileDiff {

@@ -38,7 +38,8 @@ pub fn quoted(path: &str) -> Cow<'_, str> {
 
 /// Whether [`quoted`] changes it.
 pub fn needs_quotes(path: &str) -> bool {
-    path.chars().any(|c| c.is_control() || c == '"' || c == '\\')
+    let plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
+    !path.bytes().all(plain) && path.chars().any(|c| c.is_control() || c == '"' || c == '\\')
 }
 
 /// A rename on one line: what both names share is written once, as in `git diff --stat`.

@@ -2,13 +2,16 @@
 //!
 //! A reader that goes through a file asks for one chunk after the other; asking the index for each costs more than
 //! copying it, and reading each on its own costs a call. Chunks that lie next to each other on disk as they are
-//! (raw) are read with one call, straight to where they are wanted, and checked there. Knows packs and rows, not
+//! (raw) are read a few with one call, straight to where they are wanted, and checked there. Knows packs and rows, not
 //! files.
 
 use super::{Catalog, Pack};
 use crate::store::chunk;
 use crate::store::error::StoreError;
 use crate::store::index::{ChunkRow, Codec};
+
+/// Bytes read with one call and then checked: what is still near the processor by then.
+const PIECE: usize = 256 << 10;
 
 impl Catalog {
     /// The chunks of a pack from the one that holds the decoded byte at `position` on, at most `most` of them. There
@@ -35,16 +38,15 @@ impl Catalog {
     /// After an error the buffer holds nothing to be relied on.
     pub fn read_run(&self, pack: &Pack, rows: &[ChunkRow], buffer: &mut [u8]) -> Result<(), StoreError> {
         let Some(first) = rows.first() else { return Ok(()) };
-        let path = pack.file();
         let file = self.pack_file(pack.row.id)?;
-        file.read_exact_at(buffer, first.stored_start).map_err(StoreError::reading(&path))?;
-        let mut rest = &*buffer;
-        for row in rows {
-            let (bytes, behind) = rest.split_at_checked(row.raw_len as usize).unwrap_or((rest, &[]));
-            if chunk::hash(bytes) != row.hash {
-                return Err(super::pack::failed_check(row, &path));
-            }
-            rest = behind;
+        let (mut rows, mut rest, mut at) = (rows, buffer, first.stored_start);
+        while !rows.is_empty() {
+            let (piece, behind) = rows.split_at(piece_of(rows));
+            let len = piece.iter().map(|row| row.raw_len as usize).sum::<usize>().min(rest.len());
+            let (bytes, left) = rest.split_at_mut(len);
+            file.read_exact_at(bytes, at).map_err(|error| StoreError::reading(&pack.file())(error))?;
+            check_each(pack, piece, bytes)?;
+            (rows, rest, at) = (behind, left, at + len as u64);
         }
         Ok(())
     }
@@ -59,7 +61,30 @@ impl Catalog {
     }
 }
 
-/// The first chunks of `rows` that can be read with one call: raw, one behind the other on disk, and no longer
+/// How many of `rows` are read with one call: as many as fit [`PIECE`], and at least one.
+fn piece_of(rows: &[ChunkRow]) -> usize {
+    let mut len = 0;
+    let fits = |row: &&ChunkRow| {
+        len += row.raw_len as usize;
+        len <= PIECE
+    };
+    rows.iter().take_while(fits).count().max(1)
+}
+
+/// Checks chunks that lie one behind the other in `bytes`.
+fn check_each(pack: &Pack, rows: &[ChunkRow], bytes: &[u8]) -> Result<(), StoreError> {
+    let mut rest = bytes;
+    for row in rows {
+        let (bytes, behind) = rest.split_at_checked(row.raw_len as usize).unwrap_or((rest, &[]));
+        if chunk::hash(bytes) != row.hash {
+            return Err(super::pack::failed_check(row, &pack.file()));
+        }
+        rest = behind;
+    }
+    Ok(())
+}
+
+/// The first chunks of `rows` that can be read as one run: raw, one behind the other on disk, and no longer
 /// together than `room` bytes. Answers them and their length.
 pub fn raw_run<'a>(pack: &Pack, rows: &'a [ChunkRow], room: usize) -> (&'a [ChunkRow], usize) {
     let (mut count, mut len) = (0, 0);

@@ -21,10 +21,13 @@ use crate::store::error::StoreError;
 use crate::store::id::{ChunkHash, IndexId, ObjectId, PackId, Sha256};
 use crate::store::media::{Media, ReadAt};
 
+/// The bytes of one block.
+pub(super) type Block = Arc<Vec<u8>>;
+
 /// Blocks of all indexes of one vault, least recently used out first; bounded in bytes.
 #[derive(Debug)]
 pub struct BlockCache {
-    blocks: Mutex<LruCache<(u64, u32), Arc<[u8]>>>,
+    blocks: Mutex<LruCache<(u64, u32), Block>>,
     serials: AtomicU64,
 }
 
@@ -46,11 +49,11 @@ impl BlockCache {
         self.blocks.lock().unwrap_or_else(PoisonError::into_inner).cap().get() * BLOCK
     }
 
-    fn get(&self, key: (u64, u32)) -> Option<Arc<[u8]>> {
+    fn get(&self, key: (u64, u32)) -> Option<Block> {
         self.blocks.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned()
     }
 
-    fn put(&self, key: (u64, u32), block: Arc<[u8]>) {
+    fn put(&self, key: (u64, u32), block: Block) {
         self.blocks.lock().unwrap_or_else(PoisonError::into_inner).put(key, block);
     }
 }
@@ -115,7 +118,7 @@ impl Index {
         StoreError::damaged(&path_of(self.id), detail)
     }
 
-    pub(super) fn block(&self, number: u32) -> Result<Arc<[u8]>, StoreError> {
+    pub(super) fn block(&self, number: u32) -> Result<Block, StoreError> {
         if let Some(block) = self.cache.get((self.serial, number)) {
             return Ok(block);
         }
@@ -127,7 +130,7 @@ impl Index {
         if self.hashes.get(at..at + BLOCK_HASH) != Some(&block_hash(&bytes)[..]) {
             return Err(self.damaged(format!("the {} bytes at offset {start} fail their check", bytes.len())));
         }
-        let block: Arc<[u8]> = bytes.into();
+        let block = Arc::new(bytes);
         self.cache.put((self.serial, number), Arc::clone(&block));
         Ok(block)
     }

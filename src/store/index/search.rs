@@ -4,40 +4,48 @@
 //! What is read comes from checked blocks; how those are had is `read`'s business.
 
 use std::marker::PhantomData;
-use std::sync::Arc;
 
 use super::format::{BLOCK, Row};
-use super::read::Index;
+use super::read::{Block, Index};
 use crate::store::error::StoreError;
+
+/// Most bytes of a row.
+const ROW: usize = 64;
 
 /// Reads of one search: the block that was read last stays at hand, so that its neighbours cost no lookup.
 #[derive(Debug)]
 pub(super) struct Cursor<'i> {
     index: &'i Index,
-    held: Option<(u32, Arc<[u8]>)>,
+    held: Option<(u32, Block)>,
+    /// A row that lies in two blocks, put together.
+    joined: [u8; ROW],
 }
 
 impl<'i> Cursor<'i> {
     pub(super) fn new(index: &'i Index) -> Self {
-        Self { index, held: None }
+        Self { index, held: None, joined: [0; ROW] }
     }
 
     fn block(&mut self, number: u32) -> Result<&[u8], StoreError> {
         if self.held.as_ref().is_none_or(|(held, _)| *held != number) {
             self.held = Some((number, self.index.block(number)?));
         }
-        Ok(self.held.as_ref().map_or(&[], |(_, block)| block))
+        Ok(self.held.as_ref().map_or(&[], |(_, block)| block.as_slice()))
+    }
+
+    /// The bytes of a block from an offset to the block's end; there is at least one.
+    fn from(&mut self, offset: u64) -> Result<&[u8], StoreError> {
+        let index = self.index;
+        let out_of_range = || index.damaged("an offset is out of range");
+        let number = u32::try_from(offset / BLOCK as u64).map_err(|_| out_of_range())?;
+        let within = usize::try_from(offset % BLOCK as u64).unwrap_or(0);
+        let from = self.block(number)?.get(within..).filter(|from| !from.is_empty());
+        from.ok_or_else(out_of_range)
     }
 
     pub(super) fn read(&mut self, mut offset: u64, mut out: &mut [u8]) -> Result<(), StoreError> {
-        let index = self.index;
         while !out.is_empty() {
-            let number = u32::try_from(offset / BLOCK as u64)
-                .map_err(|_| index.damaged("an offset is out of range"))?;
-            let block = self.block(number)?;
-            let within = usize::try_from(offset % BLOCK as u64).unwrap_or(0);
-            let from = block.get(within..).filter(|from| !from.is_empty());
-            let from = from.ok_or_else(|| index.damaged("an offset is out of range"))?;
+            let from = self.from(offset)?;
             let n = from.len().min(out.len());
             out[..n].copy_from_slice(&from[..n]);
             out = &mut out[n..];
@@ -46,18 +54,34 @@ impl<'i> Cursor<'i> {
         Ok(())
     }
 
+    /// The bytes of the row at an ordinal of the table, where they are when one block has them all.
+    fn bytes<R: Row>(&mut self, ordinal: u32) -> Result<&[u8], StoreError> {
+        let offset = self.index.section(R::TABLE).0 + u64::from(ordinal) * R::LEN as u64;
+        if offset % BLOCK as u64 + R::LEN as u64 <= BLOCK as u64 {
+            let index = self.index;
+            let row = self.from(offset)?.get(..R::LEN);
+            return row.ok_or_else(|| index.damaged("an offset is out of range"));
+        }
+        let mut joined = [0; ROW];
+        self.read(offset, &mut joined[..R::LEN])?;
+        self.joined = joined;
+        Ok(&self.joined[..R::LEN])
+    }
+
     pub(super) fn row<R: Row>(&mut self, ordinal: u32) -> Result<R, StoreError> {
         let index = self.index;
-        let mut bytes = [0; 64];
-        let bytes = &mut bytes[..R::LEN];
         if ordinal >= index.count::<R>() {
             return Err(
                 index.damaged(format!("it points at row {ordinal} of {:?}, which is not there", R::TABLE))
             );
         }
-        self.read(index.section(R::TABLE).0 + u64::from(ordinal) * R::LEN as u64, bytes)?;
-        R::decode(bytes)
+        R::decode(self.bytes::<R>(ordinal)?)
             .ok_or_else(|| index.damaged(format!("row {ordinal} of {:?} has no meaning", R::TABLE)))
+    }
+
+    /// The first `len` bytes of a row.
+    fn key<R: Row>(&mut self, ordinal: u32, len: usize) -> Result<&[u8], StoreError> {
+        Ok(&self.bytes::<R>(ordinal)?[..len.min(R::LEN)])
     }
 
     /// First row whose leading bytes are not below `key`. `from` is a row that cannot be after it, and the leading
@@ -74,10 +98,8 @@ impl<'i> Cursor<'i> {
                 low + (high - low) / 2
             };
             guesses += 1;
-            let mut found = [0; 32];
-            let found = &mut found[..key.len()];
-            self.read(self.index.section(R::TABLE).0 + u64::from(middle) * R::LEN as u64, found)?;
-            if &*found < key {
+            let found = self.key::<R>(middle, key.len())?;
+            if found < key {
                 low = middle + 1;
                 low_key = leading(found);
             } else {
@@ -88,6 +110,9 @@ impl<'i> Cursor<'i> {
         Ok(low)
     }
 }
+
+/// How many rows after the last one found are looked at before guessing.
+const NEXT: u32 = 6;
 
 /// Finds rows of one table by their leading bytes. A search for a key above the last one starts at that.
 #[derive(Debug)]
@@ -113,15 +138,28 @@ impl<'i, R: Row> Finder<'i, R> {
         let wanted = leading(key);
         // Of equal leading bytes the rest may be lower: only a higher key is known to come later.
         let from = if wanted > self.last.1 { self.last } else { (0, 0) };
-        let at = self.cursor.lower_bound::<R>(key, from)?;
+        let at = self.lower_bound(key, from)?;
         self.last = (at, wanted);
-        if at >= self.cursor.index.count::<R>() {
+        if at >= self.cursor.index.count::<R>() || self.cursor.key::<R>(at, key.len())? != key {
             return Ok(None);
         }
-        let mut found = [0; 32];
-        let found = &mut found[..key.len()];
-        self.cursor.read(self.cursor.index.section(R::TABLE).0 + u64::from(at) * R::LEN as u64, found)?;
-        if &*found == key { Ok(Some((at, self.cursor.row(at)?))) } else { Ok(None) }
+        Ok(Some((at, self.cursor.row(at)?)))
+    }
+
+    /// As [`Cursor::lower_bound`]. Keys that are asked for in order tend to be next to each other: the first few rows
+    /// are looked at one by one.
+    fn lower_bound(&mut self, key: &[u8], mut from: (u32, u64)) -> Result<u32, StoreError> {
+        let end = self.cursor.index.count::<R>().min(from.0.saturating_add(NEXT));
+        if from.0 > 0 {
+            while from.0 < end {
+                let found = self.cursor.key::<R>(from.0, key.len())?;
+                if found >= key {
+                    return Ok(from.0);
+                }
+                from = (from.0 + 1, leading(found));
+            }
+        }
+        self.cursor.lower_bound::<R>(key, from)
     }
 }
 

@@ -341,7 +341,12 @@ pub fn checkpoint(media: &dyn Media) -> Result<(Option<Checkpoint>, Vec<Warning>
     let mut warnings = Vec::new();
     for bucket in buckets(media)?.into_iter().rev() {
         let names = names(media, bucket)?;
-        newest = newest.or_else(|| numbers(&names, bucket, ".record").pop());
+        if newest.is_none() {
+            newest = numbers(&names, bucket, ".record").pop();
+            if let Some(checkpoint) = newest.and_then(|newest| earlier(media, newest, bucket)) {
+                return Ok((Some(checkpoint), warnings));
+            }
+        }
         for seq in numbers(&names, bucket, ".checkpoint").into_iter().rev() {
             if newest.is_none_or(|newest| seq.saturating_add(CHECKPOINT_EVERY) > newest) {
                 continue;
@@ -358,6 +363,13 @@ pub fn checkpoint(media: &dyn Media) -> Result<(Option<Checkpoint>, Vec<Warning>
         }
     }
     Ok((None, warnings))
+}
+
+/// The checkpoint to start from when it is in a folder before that of the newest record, and good: its number is known,
+/// and that folder, which is full, need not be listed.
+fn earlier(media: &dyn Media, newest: u64, bucket: u64) -> Option<Checkpoint> {
+    let seq = newest.checked_sub(CHECKPOINT_EVERY)? / CHECKPOINT_EVERY * CHECKPOINT_EVERY;
+    if seq == 0 || seq / BUCKET == bucket { None } else { read_checkpoint(media, seq).ok() }
 }
 
 /// Every checkpoint there is, by the transaction it follows: what `verify` looks at.
@@ -387,6 +399,49 @@ fn read_checkpoint(media: &dyn Media, seq: u64) -> Result<Checkpoint, StoreError
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::id::IndexId;
+    use crate::store::media::memory::MemoryMedia;
+
+    fn write(memory: &MemoryMedia, path: &str, bytes: &[u8]) {
+        let mut sink = memory.create(path).unwrap();
+        sink.write_all(bytes).unwrap();
+        sink.sync().unwrap();
+    }
+
+    /// A log whose records are empty files: looking for the checkpoint reads names only.
+    fn log(newest: u64, checkpoints: &[u64]) -> MemoryMedia {
+        let memory = MemoryMedia::new();
+        ["log", "log/000000", "log/000001"].iter().for_each(|folder| memory.create_dir(folder).unwrap());
+        for &seq in checkpoints {
+            let at = Previous { seq, checksum: frame::encode(RECORD, &seq).1 };
+            let (refs, default_branch) = (BTreeMap::new(), "refs/heads/main".parse().unwrap());
+            let (indexes, retired_packs) = (Vec::<IndexId>::new(), std::collections::BTreeSet::new());
+            let checkpoint = Checkpoint { at, refs, default_branch, indexes, retired_packs, collected: 0 };
+            write(&memory, &checkpoint_path(seq), &frame::encode(CHECKPOINT, &checkpoint).0);
+        }
+        (1..=newest).for_each(|seq| write(&memory, &record_path(seq), b""));
+        memory
+    }
+
+    #[test]
+    fn the_newest_checkpoint_that_leaves_enough_records_is_found_on_both_sides_of_a_folders_end() {
+        let every: Vec<u64> = (1..17).map(|n| n * CHECKPOINT_EVERY).collect();
+        let at = |memory: &MemoryMedia| {
+            let (found, warnings) = checkpoint(memory).unwrap();
+            (found.map(|found| found.at.seq), warnings.len())
+        };
+        for (newest, expected) in [(60, None), (127, None), (128, Some(64)), (999, Some(896))] {
+            assert_eq!(at(&log(newest, &every)), (expected, 0), "{newest}");
+        }
+        for (newest, expected) in [(1000, 896), (1023, 896), (1024, 960), (1087, 960), (1088, 1024)] {
+            assert_eq!(at(&log(newest, &every)), (Some(expected), 0), "{newest}");
+        }
+        let memory = log(1010, &every);
+        memory.corrupt(&checkpoint_path(896), |bytes| bytes[100] ^= 1).unwrap();
+        assert_eq!(at(&memory), (Some(832), 1), "a damaged one is passed over with a warning");
+        memory.remove_file(&checkpoint_path(896)).unwrap();
+        assert_eq!(at(&memory), (Some(832), 0), "a lost one is not missed");
+    }
 
     #[test]
     fn a_name_is_ours_when_we_would_give_it() {

@@ -168,12 +168,11 @@ impl Media for DiskMedia {
     }
 
     fn list(&self, path: &str) -> io::Result<Vec<String>> {
+        // Nothing of a vault has a name that is not UTF-8, and what somebody else left there must not stop anybody.
         let name = |entry: io::Result<fs::DirEntry>| {
-            entry?.file_name().into_string().map_err(|name| {
-                io::Error::new(io::ErrorKind::InvalidData, format!("{} is not UTF-8", name.display()))
-            })
+            entry.map(|entry| entry.file_name().into_string().ok()).transpose()
         };
-        fs::read_dir(self.resolve_folder(path)?)?.map(name).collect()
+        fs::read_dir(self.resolve_folder(path)?)?.filter_map(name).collect()
     }
 
     fn len(&self, path: &str) -> io::Result<Option<u64>> {
@@ -243,6 +242,11 @@ fn try_now(file: &File, mode: LockMode) -> io::Result<bool> {
     }
 }
 
+/// Whether a file is this user's own, and not open to everybody's writing.
+pub(crate) fn is_own(file: &File) -> bool {
+    system::is_own(file)
+}
+
 #[derive(Debug)]
 struct DiskFile {
     file: File,
@@ -260,6 +264,10 @@ impl ReadAt for DiskFile {
 
     fn will_need(&self, offset: u64, len: u64) {
         system::will_need(&self.file, offset, len);
+    }
+
+    fn is_own(&self) -> bool {
+        is_own(&self.file)
     }
 
     fn as_file(&self) -> Option<&File> {
@@ -332,6 +340,17 @@ mod tests {
         media.create_dir("").unwrap();
         media.create_dir("").unwrap();
         assert!(media.root().is_dir());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn names_that_are_no_text_are_passed_over() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let media = DiskMedia::open(folder.path());
+        media.create("a").unwrap();
+        fs::write(folder.path().join(std::ffi::OsStr::from_bytes(b"x\xff")), "").unwrap();
+        assert_eq!(media.list("").unwrap(), ["a"]);
     }
 
     #[test]

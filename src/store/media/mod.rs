@@ -93,6 +93,11 @@ pub trait ReadAt: Debug + Send + Sync {
     /// Says that these bytes are read soon, so that a slow medium can begin. Changes nothing that is read.
     fn will_need(&self, _offset: u64, _len: u64) {}
 
+    /// Whether it is this user's own, and nobody can write it whom he did not let: what it says is believed.
+    fn is_own(&self) -> bool {
+        true
+    }
+
     /// The operating system's file, where there is one: what a kernel can be handed to read by itself.
     fn as_file(&self) -> Option<&File> {
         None

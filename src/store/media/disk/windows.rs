@@ -33,6 +33,11 @@ pub(super) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
+/// Not asked: access comes from the folder.
+pub(super) fn is_own(_file: &File) -> bool {
+    true
+}
+
 /// Nothing to do: the system reads ahead of a file by itself.
 pub(super) fn will_need(_file: &File, _offset: u64, _len: u64) {}
 
