@@ -166,16 +166,16 @@ impl Pair {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::HashMap;
+    use std::collections::BTreeMap;
 
-    impl Trees for HashMap<ObjectId, Tree> {
+    impl Trees for BTreeMap<ObjectId, Tree> {
         fn tree(&self, id: ObjectId) -> Result<Tree, StoreError> {
             self.get(&id).cloned().ok_or(StoreError::MissingObject(id))
         }
     }
 
     /// A tree of two folders that are one, and so on down to a file or an empty folder: 2^depth paths, `depth` trees.
-    fn bomb(trees: &mut HashMap<ObjectId, Tree>, depth: u32, leaf: Option<ObjectId>) -> ObjectId {
+    fn bomb(trees: &mut BTreeMap<ObjectId, Tree>, depth: u32, leaf: Option<ObjectId>) -> ObjectId {
         let entry = |name: &[u8], mode, id| TreeEntry { name: name.to_vec(), mode, id };
         let mut keep = |entries| {
             let tree = Tree::from_entries(entries).unwrap();
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn folders_that_share_a_subtree_end_at_the_budget() {
-        let trees = &mut HashMap::new();
+        let trees = &mut BTreeMap::new();
         let file = Some(Tree::empty().id());
         for (old, new) in [(None, file), (file, None), (None, None)] {
             let (small, large) = (bomb(trees, 3, old), bomb(trees, 40, new));
