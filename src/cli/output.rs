@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::failure::Failure;
 use crate::ops::Timestamp;
-use crate::ops::diff::quote::quoted;
+use crate::ops::diff::quote::{misleads, quoted};
 
 /// Standard output, locked and buffered.
 pub(super) fn stdout() -> io::BufWriter<StdoutLock<'static>> {
@@ -21,8 +21,8 @@ struct Tame;
 
 impl serde_json::ser::Formatter for Tame {
     fn write_string_fragment<W: ?Sized + Write>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
-        for piece in fragment.split_inclusive(char::is_control) {
-            let text = piece.trim_end_matches(char::is_control);
+        for piece in fragment.split_inclusive(misleads) {
+            let text = piece.trim_end_matches(misleads);
             out.write_all(text.as_bytes())?;
             piece[text.len()..].chars().try_for_each(|c| write!(out, "\\u{:04x}", u32::from(c)))?;
         }
@@ -77,12 +77,15 @@ impl<W: Write> JsonArray<W> {
     }
 }
 
-/// Text without control characters: a name or a message from a vault must not drive the terminal.
+/// Text without control characters and marks of direction: a name or a message from a vault must not drive the
+/// terminal, nor be shown in another order than it is in.
 pub(super) fn printable(text: &str) -> String {
     text.chars()
-        .flat_map(|c| {
-            if c.is_control() && c != '\n' && c != '\t' { c.escape_default().collect() } else { vec![c] }
-        })
+        .flat_map(
+            |c| {
+                if misleads(c) && c != '\n' && c != '\t' { c.escape_default().collect() } else { vec![c] }
+            },
+        )
         .collect()
 }
 
@@ -93,7 +96,12 @@ pub(super) fn tame(line: &str) -> String {
         .collect()
 }
 
-/// A path as Git prints it: quoted when it has quotes, backslashes or control characters.
+/// The same on one line: a line feed must not forge another one.
+pub(super) fn one_line(text: &str) -> String {
+    printable(text).replace('\n', " ")
+}
+
+/// A path as Git prints it: quoted when it has quotes, backslashes, control characters or marks of direction.
 pub(super) fn path(text: &str) -> Cow<'_, str> {
     quoted(text)
 }
@@ -129,14 +137,17 @@ mod tests {
     fn nothing_from_a_vault_drives_the_terminal() {
         assert_eq!(printable("a\u{1b}[31mb"), "a\\u{1b}[31mb");
         assert_eq!(path("a\nb"), "\"a\\nb\"");
+        assert_eq!(printable("a\u{202e}b\u{2066}\u{200f}"), "a\\u{202e}b\\u{2066}\\u{200f}");
+        assert_eq!(path("\u{202e}txt.a"), "\"\\342\\200\\256txt.a\"");
+        assert_eq!(one_line("a\nActor: b"), "a Actor: b");
         assert_eq!(path("dir/a b.txt"), "dir/a b.txt");
     }
 
     #[test]
     fn json_drives_no_terminal_and_says_the_same() {
-        let text = "a\u{1b}[31m\u{9b}\u{7f}\u{7f}b\"\\\u{fc}";
+        let text = "a\u{1b}[31m\u{9b}\u{7f}\u{7f}b\"\\\u{fc}\u{202e}";
         let line = json_line(&text);
-        assert!(!line.contains(char::is_control), "{line}");
+        assert!(!line.contains(misleads), "{line}");
         assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text);
     }
 

@@ -16,6 +16,7 @@ use super::manifest::Form;
 use super::patterns::PathFilter;
 use super::placing::Wanted;
 use super::{Actor, Repository};
+use crate::snapshot::budget::Budget;
 use crate::snapshot::{FileInfo, Snapshot, SnapshotError};
 use crate::store::id::ObjectId;
 use crate::store::object::{Mode, TreeEntry};
@@ -112,7 +113,8 @@ impl Repository {
         let revision = options.revision.as_deref();
         let (snapshot, _lease) = self.leased_snapshot(revision, actor, "download a snapshot", options.pid)?;
         only.iter().try_for_each(|path| snapshot.entry(path.as_str()).map(drop))?;
-        let selection = Selection { snapshot: &snapshot, filter, only, local: options.local_dir.is_some() };
+        let local = options.local_dir.is_some();
+        let selection = Selection { snapshot: &snapshot, filter, only, local };
         let place = self.place(options, "snapshots", &selection.key())?;
         let local = place.top.path().to_owned();
         // Files that were asked for by name come beside what earlier calls wrote, not instead of it.
@@ -314,22 +316,52 @@ impl Selection<'_> {
         &self,
         visit: &mut dyn FnMut(RepoPath, &TreeEntry) -> Result<bool, OpsError>,
     ) -> Result<(), OpsError> {
+        self.walk_within(&mut Budget::default(), visit)
+    }
+
+    /// The walk; every path on it is taken from `budget`, as those that are not wanted take time too.
+    fn walk_within(
+        &self,
+        budget: &mut Budget,
+        visit: &mut dyn FnMut(RepoPath, &TreeEntry) -> Result<bool, OpsError>,
+    ) -> Result<(), OpsError> {
         let mut failed = None;
-        self.snapshot.walk(self.snapshot.root().id, b"", &mut |path, entry| {
+        let mut one = |path: &[u8], entry: &TreeEntry| {
+            budget.take(path)?;
             if entry.mode == Mode::Directory {
                 return Ok(true);
             }
             let path = checked(path)?;
-            let below = self.only.is_empty() || self.only.iter().any(|only| path.starts_with(only));
-            if !below || !self.filter.takes(path.as_str()) {
+            if !self.filter.takes(path.as_str()) {
                 return Ok(true);
             }
             visit(path, entry).or_else(|error| {
                 failed = Some(error);
                 Ok(false)
             })
-        })?;
+        };
+        for top in self.tops() {
+            let entry = self.snapshot.entry(top)?;
+            let goes_on = match entry.mode {
+                Mode::Directory => self.snapshot.walk(entry.id, top.as_bytes(), &mut one)?,
+                _ => one(top.as_bytes(), &entry)?,
+            };
+            if !goes_on {
+                break;
+            }
+        }
         failed.map_or(Ok(()), Err)
+    }
+
+    /// The files and folders to look at, none inside another; the empty path for all.
+    fn tops(&self) -> Vec<&str> {
+        if self.only.is_empty() {
+            return vec![""];
+        }
+        let mut tops: Vec<&RepoPath> = self.only.iter().collect();
+        tops.sort_by_key(|path| format!("{path}/"));
+        tops.dedup_by(|next, kept| next.starts_with(kept));
+        tops.into_iter().map(RepoPath::as_str).collect()
     }
 }
 
@@ -338,4 +370,44 @@ fn checked(path: &[u8]) -> Result<RepoPath, SnapshotError> {
     let text = String::from_utf8_lossy(path);
     let checked = RepoPath::new(&text)?;
     if checked.as_str().as_bytes() == path { Ok(checked) } else { Err(PathError::Empty.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::{AddSource, CommitOperation, CommitOptions, InitOptions, Signature, Timestamp};
+    use crate::store::media::memory::MemoryMedia;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_snapshot_walks_no_more_paths_than_its_budget_and_only_the_folders_asked_for() {
+        let signature = Signature::new("A", "a@x", Timestamp { seconds: 1, offset_minutes: 0 }).unwrap();
+        let actor = |step| Actor { signature: signature.clone(), nonce: [step; 16] };
+        let (repository, _) =
+            Repository::init_on(Arc::new(MemoryMedia::new()), &InitOptions::default(), &actor(0)).unwrap();
+        let add = |path: &str| CommitOperation::Add {
+            path_in_repo: Some(RepoPath::new(path).unwrap()),
+            source: AddSource::Bytes(path.as_bytes().to_vec()),
+        };
+        let operations = ["a", "big/1", "big/2", "big/3", "big/4", "small/1", "small/2"].map(add);
+        let options = CommitOptions { message: "m".to_owned(), ..CommitOptions::default() };
+        repository.create_commit(&operations, &options, &actor(1), &mut |_| ()).unwrap();
+        let snapshot = repository.snapshot(None).unwrap();
+        let filter = PathFilter::default();
+        let walked = |only: &[&str], paths| {
+            let only: Vec<_> = only.iter().map(|path| RepoPath::new(path).unwrap()).collect();
+            let selection = Selection { snapshot: &snapshot, filter: &filter, only: &only, local: false };
+            let mut found = Vec::new();
+            let mut visit = |path: RepoPath, _: &TreeEntry| {
+                found.push(path.to_string());
+                Ok(true)
+            };
+            selection.walk_within(&mut Budget::of(paths), &mut visit).map(|()| found)
+        };
+        let error = walked(&[], 5).unwrap_err();
+        assert_eq!(error.code(), "too-large", "{error}");
+        assert!(walked(&[], 20).unwrap().len() >= 7);
+        assert_eq!(walked(&["small", "a", "small/1"], 5).unwrap(), ["a", "small/1", "small/2"]);
+        assert_eq!(walked(&["big"], 3).unwrap_err().code(), "too-large");
+    }
 }

@@ -267,6 +267,7 @@ fn snapshot_code(error: &SnapshotError) -> &'static str {
         SnapshotError::IsADirectory { .. } => "is-a-directory",
         SnapshotError::NotADirectory { .. } => "not-a-directory",
         SnapshotError::Path(_) => "unsupported-path",
+        SnapshotError::TooManyPaths => "too-large",
         SnapshotError::Read { source, .. } | SnapshotError::Store(source) => store_code(source),
     }
 }

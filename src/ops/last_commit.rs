@@ -11,6 +11,7 @@ use super::error::OpsError;
 use super::history::iso;
 use super::models::{LastCommitInfo, RepoEntry};
 use super::tree::describe;
+use crate::snapshot::budget::Budget;
 use crate::snapshot::last_change::{Scope, last_changes};
 use crate::snapshot::{Snapshot, SnapshotError};
 use crate::store::id::ObjectId;
@@ -44,7 +45,9 @@ impl Repository {
         }
         let mut found: Vec<Found> = Vec::new();
         if recursive {
+            let mut budget = Budget::default();
             snapshot.walk(top.id, path.as_bytes(), &mut |path, entry| {
+                budget.take(path)?;
                 found.push((path.to_vec(), entry.clone()));
                 Ok(true)
             })?;

@@ -44,6 +44,7 @@ impl Pattern {
         if chars.last() == Some(&'/') {
             chars.push('*');
         }
+        let last_close = chars.iter().rposition(|&c| c == ']');
         let mut tokens = Vec::new();
         let mut at = 0;
         while let Some(&c) = chars.get(at) {
@@ -52,7 +53,8 @@ impl Pattern {
                 '*' if tokens.last() == Some(&Token::Star) => {}
                 '*' => tokens.push(Token::Star),
                 '?' => tokens.push(Token::Any),
-                '[' => match set_end(&chars, at) {
+                // Behind the last `]` there is none to look for, however many `[` there are.
+                '[' => match last_close.filter(|&last| at <= last).and_then(|_| set_end(&chars, at)) {
                     Some(end) => {
                         tokens.push(set(&chars[at..end]));
                         at = end + 1;
@@ -114,7 +116,7 @@ fn set_end(chars: &[char], from: usize) -> Option<usize> {
     if chars.get(at) == Some(&']') {
         at += 1;
     }
-    chars[at..].iter().position(|&c| c == ']').map(|found| at + found)
+    chars.get(at..)?.iter().position(|&c| c == ']').map(|found| at + found)
 }
 
 /// The set that this text between brackets is, as Python's `fnmatch.translate` makes one of it.
@@ -239,5 +241,9 @@ mod tests {
         let pattern = Pattern::new(&"*a".repeat(500));
         assert!(!pattern.matches(&format!("{}b", "a".repeat(4000))));
         assert!(pattern.matches(&"a".repeat(4000)));
+        // Hours, were each bracket looked for to the end.
+        let (open, close) = ("[".repeat(1 << 20), format!("[]]{}", "[".repeat(1 << 20)));
+        assert!(Pattern::new(&open).matches(&open));
+        assert!(Pattern::new(&close).matches(&close[2..]));
     }
 }

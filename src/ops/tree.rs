@@ -6,6 +6,7 @@
 use super::Repository;
 use super::error::OpsError;
 use super::models::{BlobLfsInfo, RepoEntry, RepoFile, RepoFolder};
+use crate::snapshot::budget::Budget;
 use crate::snapshot::{FileInfo, Infos, Snapshot, SnapshotError};
 use crate::store::object::{Mode, TreeEntry};
 use crate::store::path::{MAX_DEPTH, PathError};
@@ -28,8 +29,9 @@ impl Repository {
     /// Paths of all files of a revision, in Git's order.
     pub fn list_repo_files(&self, revision: Option<&str>) -> Result<Vec<String>, OpsError> {
         let snapshot = self.snapshot(revision)?;
-        let mut paths = Vec::new();
+        let (mut paths, mut budget) = (Vec::new(), Budget::default());
         snapshot.walk(snapshot.commit().tree, b"", &mut |path, entry| {
+            budget.take(path)?;
             if entry.mode != Mode::Directory {
                 paths.push(String::from_utf8_lossy(path).into_owned());
             }

@@ -49,6 +49,14 @@ pub enum SnapshotError {
         /// The revision.
         revision: String,
     },
+    /// More paths than are held at a time: see [`MAX_PATHS`](super::budget::MAX_PATHS).
+    #[error(
+        "these are more than {} paths (or {} MiB of names), more than are worked with at a time; nothing was changed: \
+         ask for a part, by naming files and folders",
+        super::budget::MAX_PATHS,
+        super::budget::MAX_PATH_BYTES_HELD >> 20
+    )]
+    TooManyPaths,
     /// The path is none.
     #[error(transparent)]
     Path(#[from] PathError),

@@ -4,6 +4,7 @@
 //! threads. Folders are read when they are listed, bytes when they are asked for. It knows how a path becomes
 //! bytes; not how branches move, what a lock is, or that kernels exist.
 
+pub mod budget;
 pub mod cache;
 pub mod compare;
 pub mod error;

@@ -4,6 +4,7 @@
 //! id on both sides are never read, so the cost is that of what changed, not of what is there. It knows trees; not
 //! what a rename is, nor what a difference means.
 
+use super::budget::Budget;
 use super::error::SnapshotError;
 use crate::store::StoreError;
 use crate::store::catalog::Catalog;
@@ -54,12 +55,23 @@ impl Trees for Catalog {
 /// paths. Paths start with `prefix`. Stops early when `visit` answers `false`, and answers whether it got to the end.
 ///
 /// # Errors
-/// What reading a tree can meet, and [`PathError::TooDeep`].
+/// What reading a tree can meet, [`PathError::TooDeep`], and [`SnapshotError::TooManyPaths`]: whoever visits collects.
 pub fn tree_diff<E: From<SnapshotError>>(
     trees: &dyn Trees,
     prefix: &[u8],
     old: Option<ObjectId>,
     new: Option<ObjectId>,
+    visit: &mut dyn FnMut(Change) -> Result<bool, E>,
+) -> Result<bool, E> {
+    tree_diff_within(&mut Budget::default(), trees, prefix, [old, new], visit)
+}
+
+/// As [`tree_diff`]; files and folders that differ are taken from `budget`.
+fn tree_diff_within<E: From<SnapshotError>>(
+    budget: &mut Budget,
+    trees: &dyn Trees,
+    prefix: &[u8],
+    [old, new]: [Option<ObjectId>; 2],
     visit: &mut dyn FnMut(Change) -> Result<bool, E>,
 ) -> Result<bool, E> {
     let mut pending = vec![Pair::read(trees, prefix.to_vec(), old, new)?];
@@ -73,6 +85,7 @@ pub fn tree_diff<E: From<SnapshotError>>(
         }
         let name = old.as_ref().or(new.as_ref()).map(|entry| &entry.name[..]).unwrap_or_default();
         let path = join(&pair.path, name);
+        budget.take(&path)?;
         let folder =
             |side: &Option<TreeEntry>| side.as_ref().filter(|e| e.mode == Mode::Directory).map(|e| e.id);
         let leaf = |side: &Option<TreeEntry>| {
@@ -147,5 +160,71 @@ impl Pair {
             std::cmp::Ordering::Greater => (None, self.new.next()),
             std::cmp::Ordering::Equal => (self.old.next(), self.new.next()),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    impl Trees for BTreeMap<ObjectId, Tree> {
+        fn tree(&self, id: ObjectId) -> Result<Tree, StoreError> {
+            self.get(&id).cloned().ok_or(StoreError::MissingObject(id))
+        }
+    }
+
+    /// A tree of two folders that are one, and so on down to a file or an empty folder: 2^depth paths, `depth` trees.
+    fn bomb(trees: &mut BTreeMap<ObjectId, Tree>, depth: u32, leaf: Option<ObjectId>) -> ObjectId {
+        let entry = |name: &[u8], mode, id| TreeEntry { name: name.to_vec(), mode, id };
+        let mut keep = |entries| {
+            let tree = Tree::from_entries(entries).unwrap();
+            let id = tree.id();
+            trees.insert(id, tree);
+            id
+        };
+        let mut at = keep(leaf.map(|id| entry(b"f", Mode::File, id)).into_iter().collect());
+        for _ in 0..depth {
+            at = keep(vec![entry(b"a", Mode::Directory, at), entry(b"b", Mode::Directory, at)]);
+        }
+        at
+    }
+
+    #[test]
+    fn folders_that_share_a_subtree_end_at_the_budget() {
+        let trees = &mut BTreeMap::new();
+        let file = Some(Tree::empty().id());
+        for (old, new) in [(None, file), (file, None), (None, None)] {
+            let (small, large) = (bomb(trees, 3, old), bomb(trees, 40, new));
+            for (old, new) in [(Some(small), Some(large)), (Some(large), None), (None, Some(large))] {
+                let mut seen = 0_u64;
+                let ended = tree_diff_within::<SnapshotError>(
+                    &mut Budget::of(1000),
+                    trees,
+                    b"",
+                    [old, new],
+                    &mut |_| {
+                        seen += 1;
+                        Ok(true)
+                    },
+                );
+                assert!(matches!(ended, Err(SnapshotError::TooManyPaths)), "{ended:?}");
+                assert!(seen <= 1000);
+            }
+        }
+        // What is within the budget is all there.
+        let (old, new, mut seen) = (bomb(trees, 6, None), bomb(trees, 6, file), 0);
+        let whole = tree_diff_within::<SnapshotError>(
+            &mut Budget::of(1000),
+            trees,
+            b"",
+            [Some(old), Some(new)],
+            &mut |_| {
+                seen += 1;
+                Ok(true)
+            },
+        );
+        assert!(whole.unwrap());
+        assert_eq!(seen, 64);
     }
 }

@@ -8,7 +8,7 @@ use super::open;
 use super::reflog::short;
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
-use crate::cli::output::{self, JsonArray, printable, stdout, time};
+use crate::cli::output::{self, JsonArray, one_line, stdout, time};
 use crate::ops::transactions::{MovedRef, TransactionInfo};
 
 /// Show what was done to the vault
@@ -75,7 +75,7 @@ fn line(out: &mut impl Write, about: &TransactionInfo) -> Result<(), Failure> {
     let what = if what.is_empty() { "moved nothing".to_owned() } else { what.join(", ") };
     let line =
         format!("{:>5}  {}  {who}  {}: {what}", about.transaction, time(about.timestamp), about.command);
-    Ok(writeln!(out, "{}", printable(&line).replace('\n', " "))?)
+    Ok(writeln!(out, "{}", one_line(&line))?)
 }
 
 /// A ref and its move: `main 79149d6..8d3456c`.
@@ -95,19 +95,46 @@ fn show(cli: &Cli, number: u64) -> Result<(), Failure> {
         return output::json(&about);
     }
     let mut out = stdout();
-    writeln!(out, "Transaction {}: {}", about.transaction, printable(&about.command))?;
-    writeln!(out, "Actor:  {}", printable(&about.actor))?;
+    describe(&mut out, &about)?;
+    Ok(out.flush()?)
+}
+
+/// A transaction on as many lines as it has parts, whatever those are.
+fn describe(out: &mut impl Write, about: &TransactionInfo) -> Result<(), Failure> {
+    writeln!(out, "Transaction {}: {}", about.transaction, one_line(&about.command))?;
+    writeln!(out, "Actor:  {}", one_line(&about.actor))?;
     writeln!(out, "Date:   {}", time(about.timestamp))?;
     if about.pack_bytes > 0 {
         writeln!(out, "Packs:  {}", output::bytes(about.pack_bytes))?;
     }
     if let Some(name) = &about.default_branch {
-        writeln!(out, "HEAD:   {}", printable(name))?;
+        writeln!(out, "HEAD:   {}", one_line(name))?;
     }
     for change in &about.refs {
-        writeln!(out, "\n{}", printable(&change.git_ref))?;
-        writeln!(out, "    {}", printable(&moved(change)))?;
-        writeln!(out, "    {}", printable(&change.message).replace('\n', " "))?;
+        writeln!(out, "\n{}", one_line(&change.git_ref))?;
+        writeln!(out, "    {}", one_line(&moved(change)))?;
+        writeln!(out, "    {}", one_line(&change.message))?;
     }
-    Ok(out.flush()?)
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_forges_no_line() {
+        let about = TransactionInfo {
+            transaction: 1,
+            timestamp: crate::ops::Timestamp { seconds: 0, offset_minutes: 0 },
+            actor: "E <e>\nDate:   never".to_owned(),
+            command: "commit\nActor:  Ann <a@x>".to_owned(),
+            refs: Vec::new(),
+            default_branch: Some("main\nPacks:  none".to_owned()),
+            pack_bytes: 0,
+        };
+        let mut out = Vec::new();
+        describe(&mut out, &about).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap().lines().count(), 4);
+    }
 }

@@ -11,6 +11,9 @@ const MAX_MATCHES: usize = 1024;
 const WINDOW: usize = 100;
 /// A search may always cost this much.
 const MIN_COST_LIMIT: isize = 256;
+/// All searches together go this many steps, some seconds; then what is left counts as replaced. Texts that were edited
+/// stay far below; one whose parts were shuffled, or that was reversed, could take minutes.
+const MAX_STEPS: isize = 1 << 30;
 /// From this cost on a long common run is good enough.
 const GOOD_ENOUGH_COST: isize = 256;
 /// What makes a common run long.
@@ -27,6 +30,10 @@ pub(super) struct Changed {
 
 /// Compares two texts whose lines are numbered alike: equal numbers, equal lines. Numbers are less than `kinds`.
 pub(super) fn compare(old: &[u32], new: &[u32], kinds: usize) -> Changed {
+    compare_within(MAX_STEPS, old, new, kinds)
+}
+
+fn compare_within(steps: isize, old: &[u32], new: &[u32], kinds: usize) -> Changed {
     let mut changed = Changed { old: vec![false; old.len()], new: vec![false; new.len()] };
     let prefix = old.iter().zip(new).take_while(|(a, b)| a == b).count();
     let suffix =
@@ -39,7 +46,7 @@ pub(super) fn compare(old: &[u32], new: &[u32], kinds: usize) -> Changed {
     let (in_old, in_new) = (count(old), count(new));
     let old = Kept::new(old, prefix..old.len() - suffix, &in_new, &mut changed.old);
     let new = Kept::new(new, prefix..new.len() - suffix, &in_old, &mut changed.new);
-    Search::new(&old, &new).run(&mut changed);
+    Search::new(&old, &new, steps).run(&mut changed);
     changed
 }
 
@@ -197,26 +204,28 @@ struct Search<'a> {
     forward: Reach,
     backward: Reach,
     cost_limit: isize,
+    /// How many steps may still be gone.
+    steps: isize,
 }
 
 impl<'a> Search<'a> {
-    fn new(old: &'a Kept, new: &'a Kept) -> Self {
+    fn new(old: &'a Kept, new: &'a Kept, steps: isize) -> Self {
         let diagonals = old.kinds.len() + new.kinds.len() + 3;
         let limit = isize::try_from(rough_root(diagonals)).unwrap_or(isize::MAX).max(MIN_COST_LIMIT);
         let reach = || Reach::new(diagonals, new.len() + 1);
-        Self { old, new, forward: reach(), backward: reach(), cost_limit: limit }
+        Self { old, new, forward: reach(), backward: reach(), cost_limit: limit, steps }
     }
 
     fn run(&mut self, changed: &mut Changed) {
         let mut parts = vec![Part { old: (0, self.old.len()), new: (0, self.new.len()), thorough: false }];
         while let Some(part) = parts.pop() {
             let part = self.shrunk(part);
-            if part.old.0 == part.old.1 || part.new.0 == part.new.1 {
+            let one_is_empty = part.old.0 == part.old.1 || part.new.0 == part.new.1;
+            let Some(split) = (if one_is_empty { None } else { self.split(part) }) else {
                 mark(self.old, part.old, &mut changed.old);
                 mark(self.new, part.new, &mut changed.new);
                 continue;
-            }
-            let split = self.split(part);
+            };
             let (low, high) = split.thorough;
             parts.push(Part { old: (split.old, part.old.1), new: (split.new, part.new.1), thorough: high });
             parts.push(Part { old: (part.old.0, split.old), new: (part.new.0, split.new), thorough: low });
@@ -238,15 +247,15 @@ impl<'a> Search<'a> {
     }
 
     /// Goes forward from the start and backward from the end by one edit at a time until the paths meet, or a place is
-    /// good enough to be cut at.
-    fn split(&mut self, part: Part) -> Split {
+    /// good enough to be cut at. `None` when there were too many steps.
+    fn split(&mut self, part: Part) -> Option<Split> {
         let (middle_forward, middle_backward) = (part.old.0 - part.new.0, part.old.1 - part.new.1);
         let is_odd = (middle_forward - middle_backward) % 2 != 0;
         let (low, high) = (part.old.0 - part.new.1, part.old.1 - part.new.0);
         self.forward.start(middle_forward, part.old.0);
         self.backward.start(middle_backward, part.old.1);
         let mut cost = 0;
-        loop {
+        while self.steps > 0 {
             cost += 1;
             self.forward.widen(low, high, -1);
             let mut met = None;
@@ -256,7 +265,7 @@ impl<'a> Search<'a> {
                 ran_far |= self.step_backward(part, is_odd, &mut met);
             }
             if let Some((old, diagonal)) = met {
-                return Split { old, new: old - diagonal, thorough: (true, true) };
+                return Some(Split { old, new: old - diagonal, thorough: (true, true) });
             }
             if part.thorough {
                 continue;
@@ -265,12 +274,13 @@ impl<'a> Search<'a> {
                 && cost > GOOD_ENOUGH_COST
                 && let Some(split) = self.good_enough(part, cost, middle_forward, middle_backward)
             {
-                return split;
+                return Some(split);
             }
             if cost >= self.cost_limit {
-                return self.furthest(part);
+                return Some(self.furthest(part));
             }
         }
+        None
     }
 
     /// Answers whether there was a long common run; says where the paths met, if they did.
@@ -286,6 +296,7 @@ impl<'a> Search<'a> {
             {
                 place += 1;
             }
+            self.steps -= 1 + place - start;
             ran_far |= place - start > LONG_RUN;
             self.forward.set(diagonal, place);
             if is_odd && self.backward.contains(diagonal) && self.backward.get(diagonal) <= place {
@@ -309,6 +320,7 @@ impl<'a> Search<'a> {
             {
                 place -= 1;
             }
+            self.steps -= 1 + start - place;
             ran_far |= start - place > LONG_RUN;
             self.backward.set(diagonal, place);
             if !is_odd && self.forward.contains(diagonal) && place <= self.forward.get(diagonal) {
@@ -406,6 +418,31 @@ mod tests {
             let changed = compare(&old, &new, 5);
             prop_assert_eq!(common(&old, &changed.old), common(&new, &changed.new));
         }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_left_is_the_same_in_both_when_steps_run_out(
+            old in prop::collection::vec(0..5_u32, 0..60), new in prop::collection::vec(0..5_u32, 0..60),
+            steps in 0..400_isize,
+        ) {
+            let changed = compare_within(steps, &old, &new, 5);
+            prop_assert_eq!(common(&old, &changed.old), common(&new, &changed.new));
+        }
+    }
+
+    #[test]
+    fn steps_run_out_where_most_lines_are_in_another_place() {
+        let old: Vec<u32> = (0..100_000).collect();
+        let new: Vec<u32> = old.iter().rev().copied().collect();
+        let (few, start) = (compare_within(1 << 20, &old, &new, old.len()), Instant::now());
+        assert_eq!(common(&old, &few.old), common(&new, &few.new));
+        assert!(start.elapsed().as_secs() < 60);
+        // A text that was edited is compared to the end.
+        let edited: Vec<u32> = old.iter().copied().filter(|line| line % 1000 != 7).collect();
+        let changed = compare_within(1 << 24, &old, &edited, old.len());
+        assert_eq!(changed.old.iter().filter(|changed| **changed).count(), 100);
+        assert!(!changed.new.contains(&true));
     }
 
     #[test]

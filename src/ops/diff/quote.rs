@@ -23,7 +23,7 @@ pub fn quoted(path: &str) -> Cow<'_, str> {
             '\r' => text.push_str("\\r"),
             '"' => text.push_str("\\\""),
             '\\' => text.push_str("\\\\"),
-            c if c.is_control() => {
+            c if misleads(c) => {
                 for byte in c.encode_utf8(&mut [0; 4]).bytes() {
                     text.push('\\');
                     text.extend([byte >> 6, byte >> 3 & 7, byte & 7].map(|digit| char::from(b'0' + digit)));
@@ -39,7 +39,14 @@ pub fn quoted(path: &str) -> Cow<'_, str> {
 /// Whether [`quoted`] changes it.
 pub fn needs_quotes(path: &str) -> bool {
     let plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
-    !path.bytes().all(plain) && path.chars().any(|c| c.is_control() || c == '"' || c == '\\')
+    !path.bytes().all(plain) && path.chars().any(|c| misleads(c) || c == '"' || c == '\\')
+}
+
+/// Whether a character drives a terminal or makes one show others in another order than they are in: control
+/// characters, and the marks of Unicode's bidirectional algorithm.
+pub fn misleads(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A rename on one line: what both names share is written once, as in `git diff --stat`.
@@ -75,6 +82,7 @@ mod tests {
     fn odd_paths_are_quoted_as_in_c() {
         assert_eq!(quoted("dir/größe 漢.txt"), "dir/größe 漢.txt");
         assert_eq!(quoted("a\t\"\\\u{1b}\u{9b}"), "\"a\\t\\\"\\\\\\033\\302\\233\"");
+        assert_eq!(quoted("a\u{202e}gpj.exe"), "\"a\\342\\200\\256gpj.exe\"");
     }
 
     #[test]
