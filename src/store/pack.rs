@@ -50,13 +50,21 @@ const LEVELS: (i32, i32) = (1, 9);
 /// Chooses how to store a chunk: compressed when that takes off at least an eighth, or with [`Compression::Max`] a
 /// thirty-second; raw otherwise.
 pub fn encode_chunk(raw: &[u8], compression: Compression) -> (Codec, Cow<'_, [u8]>) {
-    let (zipped, planes, most) = match compression {
-        _ if raw.len() < MIN_COMPRESSED => return (Codec::Raw, Cow::Borrowed(raw)),
-        Compression::None => return (Codec::Raw, Cow::Borrowed(raw)),
-        Compression::Auto => (zip::compress(raw, LEVELS.0).ok(), None, raw.len() - raw.len() / 8),
-        Compression::Max => {
-            (zip::compress(raw, LEVELS.1).ok(), planes::encode(raw), raw.len() - raw.len() / 32)
+    if compression == Compression::None || raw.len() < MIN_COMPRESSED {
+        return (Codec::Raw, Cow::Borrowed(raw));
+    }
+    let zip = |level| zip::compress(raw, level).ok();
+    let mut zipped = zip(LEVELS.0);
+    let (planes, most) = if compression == Compression::Max {
+        let planes = planes::encode(raw);
+        let len = |packed: &Option<Vec<u8>>| packed.as_ref().map_or(raw.len(), Vec::len);
+        // Numbers that lie best in planes gain nothing from more effort.
+        if len(&zipped) <= len(&planes) {
+            zipped = zip(LEVELS.1);
         }
+        (planes, raw.len() - raw.len() / 32)
+    } else {
+        (None, raw.len() - raw.len() / 8)
     };
     let candidates = [(Codec::Zstd, zipped), (Codec::Planes, planes)];
     let candidates = candidates.into_iter().filter_map(|(codec, packed)| Some((codec, packed?)));

@@ -20,8 +20,19 @@ pub(super) enum Item {
     Folder(Folder, bool),
     Note,
     Link(Vec<u8>),
-    /// A commit, its time and whether the name will always mean it.
-    Revision(ObjectId, i64, bool),
+    /// A commit, its time, and what kind of name it has here.
+    Revision(ObjectId, i64, Name),
+}
+
+/// What a name of a commit is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Name {
+    /// A branch: what it was before is nothing to keep.
+    Branch,
+    /// A tag: it can be moved, and hardly ever is.
+    Tag,
+    /// Its id, which will always mean it.
+    Id,
 }
 
 /// What a folder lists.

@@ -11,7 +11,7 @@ use hubvault_platform::port::PortError;
 use super::super::content::NAME_MAX;
 use super::super::errno::port_error;
 use super::dates::{self, Days};
-use super::listing::Item;
+use super::listing::{Item, Name};
 use super::place::{Folder, Kind};
 use super::revisions::Revisions;
 use crate::snapshot::ObjectId;
@@ -48,6 +48,15 @@ fn refs_of(refs: &Refs, kind: Kind) -> &BTreeMap<String, ObjectId> {
     match kind {
         Kind::Branch => &refs.branches,
         Kind::Tag => &refs.tags,
+    }
+}
+
+impl Kind {
+    fn name(self) -> Name {
+        match self {
+            Self::Branch => Name::Branch,
+            Self::Tag => Name::Tag,
+        }
     }
 }
 
@@ -90,7 +99,7 @@ impl Made {
                             (name, Item::Folder(below, false))
                         }
                         None => match revisions.versions().commit(id) {
-                            Ok((commit, seconds)) => (rest, Item::Revision(commit, seconds, false)),
+                            Ok((commit, seconds)) => (rest, Item::Revision(commit, seconds, kind.name())),
                             Err(error) => {
                                 tracing::debug!(%error, rest, "not shown");
                                 continue;
@@ -109,7 +118,7 @@ impl Made {
                 let mut items = BTreeMap::new();
                 for (commit, seconds) in tips.iter().filter_map(|id| revisions.versions().commit(*id).ok()) {
                     if items.len() < COMMITS {
-                        items.insert(commit.to_string(), Item::Revision(commit, seconds, true));
+                        items.insert(commit.to_string(), Item::Revision(commit, seconds, Name::Id));
                     }
                 }
                 items.into_iter().collect()
@@ -135,7 +144,7 @@ impl Made {
                 let deeper = format!("{full}/");
                 let leads_on = below(refs, *kind, &deeper).next().is_some();
                 match refs_of(refs, *kind).get(&full).map(|id| revisions.versions().commit(*id)) {
-                    Some(Ok((commit, seconds))) => Ok(Item::Revision(commit, seconds, false)),
+                    Some(Ok((commit, seconds))) => Ok(Item::Revision(commit, seconds, kind.name())),
                     Some(Err(error)) if !leads_on => Err(port_error(&error)),
                     _ if leads_on => Ok(Item::Folder(Folder::Refs(*kind, deeper), false)),
                     _ => Err(PortError::NotFound),
@@ -144,7 +153,7 @@ impl Made {
             Folder::Commits => {
                 let id: ObjectId = name.parse().map_err(|_| PortError::NotFound)?;
                 match revisions.versions().commit(id).map_err(|e| port_error(&e))? {
-                    (commit, seconds) if commit == id => Ok(Item::Revision(commit, seconds, true)),
+                    (commit, seconds) if commit == id => Ok(Item::Revision(commit, seconds, Name::Id)),
                     _ => Err(PortError::NotFound), // a tag's id
                 }
             }

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use hubvault_platform::port::{Attributes, NodeId, NodeKind, PortError};
 
-use self::listing::{Item, Listing, Listings, Position};
+use self::listing::{Item, Listing, Listings, Name, Position};
 use self::made::{Made, NOTE};
 use self::place::{Folder, Identity, Inside, Node, Place};
 use self::revisions::{Revision, Revisions};
@@ -118,7 +118,7 @@ impl Views {
     /// Where refs point now. What they left since is given up.
     fn refs(&self) -> Result<Arc<Refs>, PortError> {
         let refs = self.revisions.refs()?;
-        if self.seen.swap(refs.number, Relaxed) != refs.number {
+        if self.seen.fetch_max(refs.number, Relaxed) < refs.number {
             // The last commit of a branch that is gone goes on being shown.
             let gone = self.followed.as_ref().is_some_and(|branch| !refs.branches.contains_key(branch));
             let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
@@ -203,10 +203,10 @@ impl Views {
             Item::Folder(below, settled) => (path.made_up(), Place::Folder(below.clone()), *settled),
             Item::Note => (path.made_up(), Place::Note, true),
             Item::Link(target) => (path.link(target), Place::Link(target.clone()), false),
-            Item::Revision(commit, seconds, settled) => {
+            Item::Revision(commit, seconds, kind) => {
                 let name = String::from_utf8_lossy(name);
-                let revision = self.revisions.known(*commit, *seconds, &name, !*settled);
-                (path.revision(*commit), Place::Revision(revision), *settled)
+                let revision = self.revisions.known(*commit, *seconds, &name, *kind == Name::Branch);
+                (path.revision(*commit), Place::Revision(revision), *kind == Name::Id)
             }
         };
         (identity, Node { parent: number, path, place, settled })
