@@ -8,6 +8,8 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
 
 use fs4::{FileExt, TryLockError};
 
@@ -194,7 +196,7 @@ impl Media for DiskMedia {
     fn lock(&self, path: &str, mode: LockMode, wait: Wait) -> io::Result<Option<Box<dyn Lock>>> {
         let file = open_lock(&self.resolve_inner(path)?, path, mode)?;
         let held = match wait {
-            Wait::Forever => wait_for(&file, mode).map(|()| true)?,
+            Wait::Forever => wait_for(&file, mode, path).map(|()| true)?,
             Wait::No => try_now(&file, mode)?,
         };
         Ok(held.then(|| Box::new(DiskLock { _file: file }) as Box<dyn Lock>))
@@ -202,23 +204,53 @@ impl Media for DiskMedia {
 }
 
 /// Opens the lock file with as little as the lock needs, so that a reader of a medium it may not write can lock
-/// too: to read; to write as well for an exclusive lock, which NFS demands; creating it only when it is absent.
+/// too: to read; to write as well for an exclusive lock, which NFS demands; creating it only when it is absent. Whoever
+/// can open it can hold it and stop all others, so it is for those who may write the medium ([`system::for_writers`]).
 fn open_lock(full: &Path, path: &str, mode: LockMode) -> io::Result<File> {
     use io::ErrorKind::{NotFound, PermissionDenied, ReadOnlyFilesystem};
     let exclusive = mode == LockMode::Exclusive;
     let open = |write: bool, create: bool| {
         open_regular(full, path, OpenOptions::new().read(true).write(write).create(create))
     };
-    match open(exclusive, false) {
+    let opened = match open(exclusive, false) {
         Err(error) if error.kind() == NotFound => open(true, true),
         Err(error) if exclusive && matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem) => {
             open(false, false)
         }
         opened => opened,
-    }
+    };
+    // Also one that was there: earlier versions made them for everybody.
+    opened.inspect(|file| system::for_writers(file, full))
 }
 
-fn wait_for(file: &File, mode: LockMode) -> io::Result<()> {
+/// How long a lock is waited for before somebody is told.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Waits, and says so when it takes long: the system cannot be told to give up after a while, so another thread looks
+/// at the clock.
+fn wait_for(file: &File, mode: LockMode, path: &str) -> io::Result<()> {
+    if try_now(file, mode)? {
+        return Ok(());
+    }
+    std::thread::scope(|scope| {
+        let (ended, wait) = channel::<()>();
+        let tell = move || {
+            if wait.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                tracing::warn!(
+                    target: "hubvault::waiting",
+                    "waiting for `{path}`, which another process holds: it may be writing to this vault"
+                );
+            }
+        };
+        // Without a thread nobody is told; that is no reason to fail.
+        let told = std::thread::Builder::new().spawn_scoped(scope, tell);
+        let locked = wait_quietly(file, mode);
+        drop((ended, told));
+        locked
+    })
+}
+
+fn wait_quietly(file: &File, mode: LockMode) -> io::Result<()> {
     loop {
         let locked = match mode {
             LockMode::Shared => FileExt::lock_shared(file),
@@ -340,5 +372,26 @@ mod tests {
         fs::write(folder.path().join("a"), b"abc").unwrap();
         let file = Media::open(&DiskMedia::open(folder.path()), "a").unwrap();
         assert_eq!(file.as_file().unwrap().metadata().unwrap().len(), 3);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_who_may_write_the_folder_can_open_its_locks() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let media = DiskMedia::open(folder.path());
+        let mode_of =
+            |name: &str| fs::metadata(folder.path().join(name)).unwrap().permissions().mode() & 0o777;
+        for (of_folder, of_lock) in [(0o755, 0o600), (0o775, 0o660), (0o777, 0o666), (0o700, 0o600)] {
+            fs::set_permissions(folder.path(), fs::Permissions::from_mode(of_folder)).unwrap();
+            let name = format!("new-{of_folder:o}");
+            drop(media.lock(&name, LockMode::Shared, Wait::Forever).unwrap());
+            assert_eq!(mode_of(&name), of_lock, "{of_folder:o}");
+            // As earlier versions made them.
+            fs::write(folder.path().join("old"), "").unwrap();
+            fs::set_permissions(folder.path().join("old"), fs::Permissions::from_mode(0o644)).unwrap();
+            drop(media.lock("old", LockMode::Exclusive, Wait::Forever).unwrap());
+            assert_eq!(mode_of("old"), of_lock, "{of_folder:o}");
+        }
     }
 }

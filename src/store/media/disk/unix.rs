@@ -5,7 +5,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::Path;
 
 use rustix::fs::OFlags;
@@ -33,6 +33,30 @@ pub(super) fn open_without_links(_: &Path) -> Option<File> {
 /// Makes a new file its owner's alone until it is complete.
 pub(super) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options.mode(0o600)
+}
+
+/// Makes a file of ours as open as its folder is for writing, and gives it the folder's owner and group where that can
+/// be: nobody else is to open it. What cannot be changed stays as it is, readable for all: who may write the folder must
+/// never be kept out.
+pub(super) fn for_writers(file: &File, path: &Path) {
+    let (Ok(now), Some(Ok(folder))) = (file.metadata(), path.parent().map(fs::metadata)) else { return };
+    // Locks are empty; a file of another kind or with another name was put there, and is not ours to give away.
+    if now.len() > 0 || now.nlink() != 1 {
+        return;
+    }
+    let mut writers = 0o600 | (folder.mode() & 0o022) | ((folder.mode() & 0o022) << 1);
+    if (now.uid(), now.gid()) != (folder.uid(), folder.gid()) {
+        let same_owner = now.uid() == folder.uid() || fchown(file, Some(folder.uid()), None).is_ok();
+        let same_group = now.gid() == folder.gid() || fchown(file, None, Some(folder.gid())).is_ok();
+        if !same_owner || (!same_group && folder.mode() & 0o020 != 0) {
+            writers |= 0o044;
+        }
+    }
+    if now.mode() & 0o777 != writers
+        && let Err(error) = file.set_permissions(Permissions::from_mode(writers))
+    {
+        tracing::debug!(%error, path = %path.display(), "others may be able to hold this lock");
+    }
 }
 
 pub(super) fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {

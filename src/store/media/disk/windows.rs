@@ -33,6 +33,9 @@ pub(super) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
+/// Nothing to do: a file has the access list of its folder.
+pub(super) fn for_writers(_file: &File, _path: &Path) {}
+
 /// Nothing to do: the system reads ahead of a file by itself.
 pub(super) fn will_need(_file: &File, _offset: u64, _len: u64) {}
 
