@@ -59,9 +59,11 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Diagnostics for those who ask: `HUBVAULT_LOG=debug`. What users must know is printed, not logged.
+/// Diagnostics for those who ask: `HUBVAULT_LOG=debug`. What users must know is printed, not logged,
+/// but for what the library waits for: it knows nobody to tell.
 fn start_logging() {
-    let filter = EnvFilter::try_from_env("HUBVAULT_LOG").unwrap_or_else(|_| EnvFilter::new("error"));
+    let filter = EnvFilter::try_from_env("HUBVAULT_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("error,hubvault::waiting=warn"));
     let subscriber =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
     if let Err(error) = subscriber.try_init() {

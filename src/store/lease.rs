@@ -101,7 +101,11 @@ pub(super) fn held(media: &dyn Media) -> Result<Vec<(PackId, Option<Lease>)>, St
 fn is_held(media: &dyn Media, lock_path: &str) -> bool {
     // Asking for a lock makes its file, and this may be asked by somebody who writes nothing.
     media.len(lock_path).is_ok_and(|len| len.is_some())
-        && matches!(media.lock(lock_path, LockMode::Exclusive, Wait::No), Ok(None))
+        && match media.lock(lock_path, LockMode::Exclusive, Wait::No) {
+            Ok(lock) => lock.is_none(),
+            // Another user's: whether it is held cannot be seen, so it may be.
+            Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
+        }
 }
 
 fn names(media: &dyn Media) -> Result<Vec<PackId>, StoreError> {

@@ -78,7 +78,12 @@ pub(super) fn left(media: &dyn Media) -> Result<Vec<String>, StoreError> {
     };
     let mut living = Vec::new();
     for writer in names("locks")?.iter().filter_map(|name| name.strip_prefix(PREFIX)?.parse().ok()) {
-        if matches!(media.lock(&lock_path(writer), LockMode::Exclusive, Wait::No), Ok(None)) {
+        let is_living = match media.lock(&lock_path(writer), LockMode::Exclusive, Wait::No) {
+            Ok(lock) => lock.is_none(),
+            // Another user's: whether it is held cannot be seen, so it may be.
+            Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
+        };
+        if is_living {
             living.push(tmp_prefix(writer));
         }
     }

@@ -27,6 +27,8 @@ mod git;
 mod identity;
 mod init;
 mod local;
+#[cfg(unix)]
+mod locks;
 mod log;
 mod ls;
 mod ls_tree;

@@ -137,8 +137,13 @@ fn s65_refs_history_listings_copies_and_failures_look_as_they_should() {
     assert_eq!(desk.on(["tag", "-d", "v0"]).text(), format!("Deleted tag 'v0' (was {}).", &first[..7]));
     // Damage is a failure that says what is wrong.
     let packs = desk.path("vault/packs");
-    let index = fs::read_dir(&packs).unwrap().map(|entry| entry.unwrap().path()).next().unwrap();
-    fs::remove_file(index).unwrap();
+    for index in fs::read_dir(&packs).unwrap().map(|entry| entry.unwrap().path()) {
+        let mut bytes = fs::read(&index).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::remove_file(&index).unwrap();
+        fs::write(&index, bytes).unwrap();
+    }
     let verify = desk.on(["verify", "--full"]);
     assert_eq!(verify.code, Some(5), "{verify:?}");
     assert!(verify.out.contains("failed") && verify.out.contains("packs/"), "{verify:?}");

@@ -3,8 +3,8 @@
 //! It has one capability and uses it for two calls. It takes no arguments, no environment and no path; it opens
 //! nothing; it writes nothing but 8-byte answers. A file is registered only when its caller could read it anyway:
 //! a regular file, opened to read and not to write, on a file system of disks or memory, readable by the caller's
-//! own rights as seen now. And no more at a time than the caller may have files open, so that nobody holds files
-//! beyond his limit this way.
+//! own rights as seen now. And no more at a time than the caller may have files open, and by one helper only on each
+//! connection, so that nobody holds files beyond his limit this way.
 
 use std::collections::HashSet;
 use std::io;
@@ -35,6 +35,9 @@ const BACKING_CLOSE: rustix::ioctl::Opcode = opcode::write::<u32>(229, 2);
 const FILE_SYSTEMS: [u64; 7] =
     [0xEF53, 0x9123_683E, 0x5846_5342, 0xF2F5_2010, 0xCA45_1A4E, 0x2FC1_2FC1, 0x0102_1994];
 
+/// The number of the first file that is registered on a connection.
+const FIRST: u32 = 1;
+
 /// Most files at a time, whatever the caller's limit is.
 const MOST: u64 = 1 << 16;
 
@@ -47,7 +50,7 @@ pub fn run() -> io::Result<()> {
     let socket = socket.as_fd();
     drop_privileges()?;
     check_parent(socket)?;
-    let mut helper = Helper { connection: None, lent: HashSet::new(), most: most() };
+    let mut helper = Helper { connection: None, lent: HashSet::new(), is_first: false, most: most() };
     while let Some(message) = wire::receive(socket)? {
         match helper.answer(message) {
             Ok(number) => wire::send(socket, wire::DONE, number, None)?,
@@ -91,6 +94,8 @@ fn check_parent(socket: BorrowedFd<'_>) -> io::Result<()> {
 struct Helper {
     connection: Option<OwnedFd>,
     lent: HashSet<u32>,
+    /// Whether nobody registered files on the connection before.
+    is_first: bool,
     most: u64,
 }
 
@@ -119,6 +124,13 @@ impl Helper {
             return Err(rustix::io::Errno::MFILE.into());
         }
         let number = with_capability(|| BackingId::create_raw(connection, file))?;
+        // What an earlier helper registered is still held and not counted here: one after the other would hold any
+        // number of files. The kernel numbers from 1 and takes no number twice before 2^31 are used.
+        if !self.is_first && number != FIRST {
+            with_capability(|| close(connection, number))?;
+            return Err(rustix::io::Errno::BUSY.into());
+        }
+        self.is_first = true;
         self.lent.insert(number);
         Ok(number)
     }

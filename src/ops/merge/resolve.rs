@@ -251,6 +251,9 @@ fn unclash(
 fn remove(trees: &Overlay<'_>, ours: ObjectId, merged: &mut Merged, path: &[u8]) -> Result<bool, OpsError> {
     let mut at = (Mode::Directory, ours);
     for name in path.split(|&byte| byte == b'/') {
+        if at.0 != Mode::Directory {
+            return Ok(false);
+        }
         match trees.tree(at.1)?.find(name) {
             Some(entry) => at = (entry.mode, entry.id),
             None => return Ok(false),

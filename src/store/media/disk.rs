@@ -8,6 +8,8 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
 
 use fs4::{FileExt, TryLockError};
 
@@ -193,7 +195,7 @@ impl Media for DiskMedia {
     fn lock(&self, path: &str, mode: LockMode, wait: Wait) -> io::Result<Option<Box<dyn Lock>>> {
         let file = open_lock(&self.resolve_inner(path)?, path, mode)?;
         let held = match wait {
-            Wait::Forever => wait_for(&file, mode).map(|()| true)?,
+            Wait::Forever => wait_for(&file, mode, path).map(|()| true)?,
             Wait::No => try_now(&file, mode)?,
         };
         Ok(held.then(|| Box::new(DiskLock { _file: file }) as Box<dyn Lock>))
@@ -217,7 +219,34 @@ fn open_lock(full: &Path, path: &str, mode: LockMode) -> io::Result<File> {
     }
 }
 
-fn wait_for(file: &File, mode: LockMode) -> io::Result<()> {
+/// How long a lock is waited for before somebody is told.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Waits, and says so when it takes long: the system cannot be told to give up after a while, so another thread looks
+/// at the clock.
+fn wait_for(file: &File, mode: LockMode, path: &str) -> io::Result<()> {
+    if try_now(file, mode)? {
+        return Ok(());
+    }
+    std::thread::scope(|scope| {
+        let (ended, wait) = channel::<()>();
+        let tell = move || {
+            if wait.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                tracing::warn!(
+                    target: "hubvault::waiting",
+                    "waiting for `{path}`, which another process holds: it may be writing to this vault"
+                );
+            }
+        };
+        // Without a thread nobody is told; that is no reason to fail.
+        let told = std::thread::Builder::new().spawn_scoped(scope, tell);
+        let locked = wait_quietly(file, mode);
+        drop((ended, told));
+        locked
+    })
+}
+
+fn wait_quietly(file: &File, mode: LockMode) -> io::Result<()> {
     loop {
         let locked = match mode {
             LockMode::Shared => FileExt::lock_shared(file),
