@@ -80,20 +80,21 @@ impl<W: Write> JsonArray<W> {
 /// Text without control characters and marks of direction: a name or a message from a vault must not drive the
 /// terminal, nor be shown in another order than it is in.
 pub(super) fn printable(text: &str) -> String {
-    text.chars()
-        .flat_map(
-            |c| {
-                if misleads(c) && c != '\n' && c != '\t' { c.escape_default().collect() } else { vec![c] }
-            },
-        )
-        .collect()
+    escaped(text, |c| misleads(c) && c != '\n' && c != '\t')
 }
 
 /// One line of a file without control characters but tabs.
 pub(super) fn tame(line: &str) -> String {
-    line.chars()
-        .flat_map(|c| if c.is_control() && c != '\t' { c.escape_default().collect() } else { vec![c] })
-        .collect()
+    escaped(line, |c| c.is_control() && c != '\t')
+}
+
+/// Text with some of its characters as they are written in a string of Rust.
+fn escaped(text: &str, is_escaped: impl Fn(char) -> bool) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_escaped(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown
 }
 
 /// The same on one line: a line feed must not forge another one.
