@@ -27,7 +27,7 @@ pub enum Opens {
     WhereNeeded,
     /// Always.
     Answered,
-    /// Never: opening costs nothing, and nothing is passed through.
+    /// Never, unless the tree moves: opening costs nothing, and nothing is passed through.
     Spared,
 }
 

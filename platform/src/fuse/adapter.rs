@@ -79,11 +79,13 @@ impl Adapter {
         if self.opens == Opens::Spared || !self.registrar.has_a_chance() {
             self.backings.refuse();
         }
-        self.no_open = match self.opens {
+        let spared = match self.opens {
             Opens::Answered => false,
             Opens::Spared => true,
             Opens::WhereNeeded => self.backings.is_refused() || !self.tree.has_backings(),
         };
+        // A tree that moves must know what is open, to keep it as it is.
+        self.no_open = spared && !self.tree.moves();
         tracing::debug!(passthrough = !self.backings.is_refused(), opens = !self.no_open, "decided");
     }
 
