@@ -123,7 +123,9 @@ fn all_mounts_are_ended_at_once_but_busy_ones() {
     let desk = desk();
     let script = "mkdir one two && \"$1\" mount vault one@main && \"$1\" mount vault two@main && \"$1\" mounts && \
         (cd one && ! \"$1\" umount --all) && test -e one/one.txt && test ! -e two/one.txt && \
-        \"$1\" umount --all && test -z \"$(\"$1\" mounts)\"";
+        \"$1\" umount --all && test -z \"$(\"$1\" mounts)\" && \
+        \"$1\" mount vault one@main && \"$1\" mount vault two@main && ! \"$1\" umount one nowhere two && \
+        test -z \"$(\"$1\" mounts)\"";
     let mut shell = desk.command("unshare");
     let run = shell.args(["--mount", "sh", "-ec", script, "sh", crate::cli::HV]).output().unwrap();
     let run = crate::cli::Run::from(run);

@@ -12,43 +12,40 @@ use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::snapshot::resolve::split_path;
 
-/// End a mount
+/// End mounts
 #[derive(Debug, Args)]
 pub(in crate::cli) struct UmountArgs {
-    /// The folder it was mounted on
-    #[arg(required_unless_present = "all")]
-    mountpoint: Option<PathBuf>,
-    /// Detach it even while files are open
+    /// Folders they were mounted on
+    #[arg(value_name = "MOUNTPOINT", required_unless_present = "all")]
+    mountpoints: Vec<PathBuf>,
+    /// Detach them even while files are open
     #[arg(short, long)]
     force: bool,
     /// End every mount this user may end, busy ones only with --force
-    #[arg(short, long, conflicts_with = "mountpoint")]
+    #[arg(short, long, conflicts_with = "mountpoints")]
     all: bool,
 }
 
+/// Ends each of them; one that cannot be ended does not keep the others.
 pub(super) fn run(cli: &Cli, args: &UmountArgs) -> Result<(), Failure> {
     let mode = if args.force { UnmountMode::Detach } else { UnmountMode::WhenIdle };
+    let mut wanted = args.mountpoints.clone();
     if args.all {
-        return end_all(cli, mode);
+        // Newest first: one may lie in another.
+        wanted.extend(table::mounts()?.into_iter().rev().map(|mount| mount.mountpoint));
     }
-    let mountpoint = args.mountpoint.clone().unwrap_or_default();
-    table::unmount(&mountpoint, mode)?;
-    if cli.json { output::json(&json!({ "unmounted": mountpoint })) } else { Ok(()) }
-}
-
-/// Ends all of them, newest first; one that cannot be ended does not keep the others.
-fn end_all(cli: &Cli, mode: UnmountMode) -> Result<(), Failure> {
     let (mut ended, mut failed) = (Vec::new(), None);
-    for mount in table::mounts()?.into_iter().rev() {
-        match table::unmount(&mount.mountpoint, mode) {
-            Ok(()) => ended.push(mount.mountpoint),
+    for mountpoint in wanted {
+        match table::unmount(&mountpoint, mode) {
+            Ok(()) => ended.push(mountpoint),
             Err(error) => {
-                tracing::error!(%error, "still mounted");
-                failed = Some(error);
+                if let Some(earlier) = failed.replace(error) {
+                    tracing::error!(error = %earlier, "still mounted");
+                }
             }
         }
     }
-    if cli.json {
+    if cli.json && (failed.is_none() || !ended.is_empty()) {
         output::json(&json!({ "unmounted": ended }))?;
     }
     failed.map_or(Ok(()), |error| Err(error.into()))
