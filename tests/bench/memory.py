@@ -61,7 +61,7 @@ class Memory:
             return
         self.point.mkdir(exist_ok=True)
         start, env = time.perf_counter(), self.bench.env
-        serving = subprocess.Popen([os.fspath(a) for a in self.launch("mount", "-f", *options, self.vault, self.point)], env=env, stdout=subprocess.DEVNULL)
+        serving = subprocess.Popen([os.fspath(a) for a in self.launch("mount", "-f", *options, self.vault, f"{self.point}@main")], env=env, stdout=subprocess.DEVNULL)
         try:
             while not os.path.ismount(self.point):
                 if serving.poll() is not None or time.perf_counter() - start > 60:
