@@ -1,6 +1,7 @@
 //! Statements 59, 60 and 62 to 65: failures, moved vaults, two writers, and the command line as a whole.
 
 use std::fs;
+#[cfg(unix)]
 use std::process::Command;
 use std::thread;
 
