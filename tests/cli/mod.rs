@@ -107,6 +107,14 @@ impl Run {
     }
 }
 
+/// Runs a program to its end. wine sometimes has an internal error (1359) instead of starting one on a busy machine.
+fn run(command: &mut Command) -> Run {
+    match command.output() {
+        Err(error) if cfg!(windows) && error.raw_os_error() == Some(1359) => command.output().unwrap().into(),
+        output => output.unwrap().into(),
+    }
+}
+
 /// A folder to work in, a home folder with nothing in it, and a vault called `vault`.
 pub(crate) struct Desk {
     pub(crate) folder: TempDir,
@@ -161,19 +169,19 @@ impl Desk {
 
     /// `hv` with these arguments in this folder; no vault is chosen.
     pub(crate) fn hv<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Run {
-        self.command(HV).args(args).output().unwrap().into()
+        run(self.command(HV).args(args))
     }
 
     /// `hv -C vault` with these arguments.
     pub(crate) fn on<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Run {
-        self.command(HV).args(["-C", "vault"]).args(args).output().unwrap().into()
+        run(self.command(HV).args(["-C", "vault"]).args(args))
     }
 
     /// The same with more environment.
     pub(crate) fn on_with(&self, environment: &[(&str, &str)], args: &[&str]) -> Run {
         let mut command = self.command(HV);
         command.envs(environment.iter().copied());
-        command.args(["-C", "vault"]).args(args).output().unwrap().into()
+        run(command.args(["-C", "vault"]).args(args))
     }
 
     /// Commits with these arguments; answers the new head.
