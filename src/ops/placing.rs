@@ -17,6 +17,7 @@ use super::folder::{Folder, Kind, Stamp};
 use super::manifest::{Entry, Form, JOURNAL, Manifest, journal_line};
 use crate::snapshot::{FileReader, Snapshot};
 use crate::store::id::Sha256;
+use crate::store::media::disk::share_blocks;
 use crate::store::object::TreeEntry;
 use crate::store::path::RepoPath;
 
@@ -314,7 +315,7 @@ fn copy(
     told: Told<'_>,
     failed: &(dyn Fn(io::Error) -> OpsError + Sync),
 ) -> Result<(), OpsError> {
-    let shared = share_blocks(reader, file)?;
+    let shared = share_pack(reader, file)?;
     let part = |from: u64, to: u64| {
         reader.read_span::<OpsError>(from..to, &mut |at, bytes| {
             if !shared {
@@ -355,19 +356,10 @@ fn stopped() -> OpsError {
 }
 
 /// Lets the file system share the blocks of a pack that is the file, byte for byte. `false` when it cannot.
-#[cfg(target_os = "linux")]
-fn share_blocks(reader: &FileReader, file: &File) -> Result<bool, OpsError> {
+fn share_pack(reader: &FileReader, file: &File) -> Result<bool, OpsError> {
     let Some(pack) = reader.whole_file()? else { return Ok(false) };
-    let Some(pack) = pack.as_file() else { return Ok(false) };
-    if rustix::fs::ioctl_ficlone(file, pack).is_err() {
-        return Ok(false);
-    }
-    Ok(file.metadata().is_ok_and(|metadata| metadata.len() == reader.size()))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn share_blocks(_: &FileReader, _: &File) -> Result<bool, OpsError> {
-    Ok(false)
+    let shared = pack.as_file().is_some_and(|pack| share_blocks(pack, file));
+    Ok(shared && file.metadata().is_ok_and(|metadata| metadata.len() == reader.size()))
 }
 
 #[cfg(unix)]

@@ -271,6 +271,11 @@ fn try_now(file: &File, mode: LockMode) -> io::Result<bool> {
     }
 }
 
+/// Has the file `to` share the blocks of `from`; `false` where the file system cannot, and then part of it may.
+pub(crate) fn share_blocks(from: &File, to: &File) -> bool {
+    system::share_blocks(from, to)
+}
+
 /// Whether a file is this user's own, and not open to everybody's writing.
 pub(crate) fn is_own(file: &File) -> bool {
     system::is_own(file)
@@ -340,7 +345,7 @@ impl Sink for DiskSink {
     }
 
     fn reflink(&mut self, source: &File) -> io::Result<bool> {
-        let shared = system::share_blocks(source, &self.file);
+        let shared = share_blocks(source, &self.file);
         if !shared {
             self.file.set_len(0)?; // a clone that failed may have come half the way
         }
