@@ -294,11 +294,6 @@ fn recognise(_: &Metadata) -> Option<Fingerprint> {
     None
 }
 
-/// The [`Fingerprint`] of a regular file as it is now.
-pub(super) fn fingerprint_of(path: &Path) -> Option<Fingerprint> {
-    fs::symlink_metadata(path).ok().filter(Metadata::is_file).as_ref().and_then(recognise)
-}
-
 /// A local file being read into a vault.
 #[derive(Debug)]
 pub struct LocalFile {

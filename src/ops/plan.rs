@@ -301,7 +301,7 @@ impl Sources for Pending<'_> {
     fn seen(&self, at: usize) -> Option<(ObjectId, u64)> {
         let Item::Local(found) = &self.items[at] else { return None };
         let seen = self.seen.filter(|_| found.mode != Mode::Symlink)?;
-        let file = local::fingerprint_of(&found.local).filter(|file| Some(*file) == found.fingerprint)?;
+        let file = found.fingerprint?;
         seen.find(&file).map(|blob| (blob, file.size))
     }
 
