@@ -28,7 +28,7 @@ use crate::store::path::RepoPath;
 
 /// Files of more bytes than this are not compared line by line.
 pub const MAX_TEXT: u64 = 8 << 20;
-/// Nor are files of more lines: of short lines that all differ, these take half a minute, and time grows with the square.
+/// Nor are files of more lines: each takes some thirty bytes while it is compared, however short it is.
 pub const MAX_LINES: usize = 1 << 20;
 
 /// What to compare and how closely.
