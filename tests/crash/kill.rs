@@ -22,8 +22,9 @@ fn check(workload: &Workload, limit: usize, sweep: &mut Sweep, arm: fn(&MemoryMe
             Ok(()) => asked_again.after_crash(limit).iter().for_each(|state| {
                 sweep.count(&format!("{at}, done again"), true, workload.judge(state, true));
             }),
-            // What was deleted cannot be deleted again.
-            Err(OpsError::Snapshot(_)) if look(&asked_again).unwrap() == workload.new => {}
+            // What was deleted cannot be deleted again, nor what was taken back.
+            Err(OpsError::Snapshot(_) | OpsError::UndoConflict { .. })
+                if look(&asked_again).unwrap() == workload.new => {}
             Err(error) => panic!("{at}, then again: {error}"),
         }
         let worked_on = dead.after_kill();

@@ -94,6 +94,31 @@ fn crossing_a_checkpoint() {
 }
 
 #[test]
+fn merge() {
+    check(&workloads::merge(), 2000, 60);
+}
+
+#[test]
+fn cherry_pick() {
+    check(&workloads::cherry_pick(), 2000, 60);
+}
+
+#[test]
+fn squash() {
+    check(&workloads::squash(), 2000, 60);
+}
+
+#[test]
+fn reset() {
+    check(&workloads::reset(), 2000, 20);
+}
+
+#[test]
+fn undo() {
+    check(&workloads::undo(), 2000, 20);
+}
+
+#[test]
 fn new_log_bucket() {
     check(&workloads::new_log_bucket(), 16, 50);
 }

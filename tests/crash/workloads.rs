@@ -6,7 +6,10 @@
 use std::sync::{Arc, OnceLock};
 
 use hubvault::Repository;
-use hubvault::ops::{CommitOperation, InitOptions, OpsError, RepoPath, Timestamp};
+use hubvault::ops::merge::MergeOptions;
+use hubvault::ops::replay::ReplayOptions;
+use hubvault::ops::squash::SquashOptions;
+use hubvault::ops::{CommitOperation, CommitOptions, InitOptions, OpsError, RepoPath, Timestamp};
 use hubvault::store::media::Media;
 use hubvault::store::media::memory::MemoryMedia;
 use hubvault::store::publish::Change;
@@ -151,6 +154,56 @@ pub(super) fn last_of_log_bucket() -> Workload {
     })
 }
 
+/// Two branches, `main` and `topic`, each with a commit that the other lacks.
+fn forked() -> MemoryMedia {
+    let media = vault(&[vec![add("a", vec![1]), add("b/c", noise(6, 20 << 10))]]);
+    let repository = open(&media).unwrap();
+    repository.create_branch("topic", None, true, &actor(10)).unwrap();
+    for (n, branch) in (11..).zip(["main", "topic"]) {
+        let options = CommitOptions {
+            message: branch.to_owned(),
+            revision: Some(branch.to_owned()),
+            ..CommitOptions::default()
+        };
+        let files = [add(&format!("b/{branch}"), noise(n, 30 << 10))];
+        repository.create_commit(&files, &options, &actor(n), &mut |_| ()).unwrap();
+    }
+    media
+}
+
+pub(super) fn merge() -> Workload {
+    Workload::new("merge", &forked(), |media, n| {
+        open(media)?.merge("topic", &MergeOptions::default(), &actor(n)).map(drop)
+    })
+}
+
+pub(super) fn cherry_pick() -> Workload {
+    Workload::new("cherry-pick", &forked(), |media, n| {
+        open(media)?.cherry_pick("topic", &ReplayOptions::default(), &actor(n)).map(drop)
+    })
+}
+
+pub(super) fn squash() -> Workload {
+    Workload::new("squash", &forked(), |media, n| {
+        open(media)?.squash_history("main", &SquashOptions::default(), &actor(n), &mut |_| ()).map(drop)
+    })
+}
+
+pub(super) fn reset() -> Workload {
+    Workload::new("reset", &forked(), |media, n| open(media)?.reset_ref("main", "topic", &actor(n)).map(drop))
+}
+
+/// Takes back a merge: two commits leave the branch at once. It is named by its number, so that doing it again does
+/// not take back the undoing.
+pub(super) fn undo() -> Workload {
+    const MERGE: u64 = 6;
+    let before = forked();
+    let repository = open(&before).unwrap();
+    repository.merge("topic", &MergeOptions::default(), &actor(20)).unwrap();
+    assert_eq!(repository.vault().view().state.next, MERGE + 1);
+    Workload::new("undo", &before, |media, n| open(media)?.undo(Some(MERGE), false, &actor(n)).map(drop))
+}
+
 /// All but those with a long log.
 pub(super) fn ordinary() -> Vec<Workload> {
     vec![
@@ -164,6 +217,11 @@ pub(super) fn ordinary() -> Vec<Workload> {
         tag(),
         merge_of_indexes(),
         crossing_a_checkpoint(),
+        merge(),
+        cherry_pick(),
+        squash(),
+        reset(),
+        undo(),
     ]
 }
 
