@@ -15,10 +15,11 @@ use hubvault::ops::replay::ReplayOptions;
 use hubvault::ops::squash::SquashOptions;
 use hubvault::ops::{CommitOperation, CommitOptions, OpsError, RepoPath};
 use hubvault::store::StoreError;
+use hubvault::store::media::Media as _;
 use hubvault::store::media::memory::{MemoryMedia, SyncKind};
-use hubvault::store::media::{Lock, LockMode, Media, ReadAt, Sink, Wait};
 use hubvault::{Repository, Snapshot};
 
+use super::hooked::{Hooked, on};
 use super::{AGAIN, FIRST, NEXT, World, actor, add, commit, complaints, look, noise, open, workloads};
 
 /// A vault with all kinds of garbage, and one more commit that nothing leads to.
@@ -216,91 +217,6 @@ fn a_full_disk_does_not_keep_it_from_freeing_whole_packs() {
     assert!(at_once > 0 && in_two > 5 && nothing > 0);
 }
 
-/// Something that is done once.
-type Act = Box<dyn FnOnce() + Send>;
-
-/// A medium on which something happens before one of the steps, reads included. Locks are real, or do nothing.
-struct Hooked {
-    inner: MemoryMedia,
-    locks: bool,
-    hook: Mutex<(usize, Option<Act>)>,
-}
-
-impl std::fmt::Debug for Hooked {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Hooked")
-    }
-}
-
-#[derive(Debug)]
-struct NoLock;
-
-impl Lock for NoLock {}
-
-impl Hooked {
-    fn new(inner: &MemoryMedia, locks: bool, step: usize, act: impl FnOnce() + Send + 'static) -> Arc<Self> {
-        Arc::new(Self { inner: inner.clone(), locks, hook: Mutex::new((step, Some(Box::new(act)))) })
-    }
-
-    fn step(&self) -> &MemoryMedia {
-        let mut hook = self.hook.lock().unwrap();
-        if hook.0 > 0 {
-            hook.0 -= 1;
-        } else if let Some(act) = hook.1.take() {
-            drop(hook);
-            act();
-        }
-        &self.inner
-    }
-
-    /// Whether the step never came.
-    fn is_over(&self) -> bool {
-        self.hook.lock().unwrap().1.is_some()
-    }
-}
-
-impl Media for Hooked {
-    fn open(&self, path: &str) -> io::Result<Box<dyn ReadAt>> {
-        self.step().open(path)
-    }
-
-    fn create(&self, path: &str) -> io::Result<Box<dyn Sink>> {
-        self.step().create(path)
-    }
-
-    fn publish(&self, from: &str, to: &str) -> io::Result<()> {
-        self.step().publish(from, to)
-    }
-
-    fn remove(&self, path: &str) -> io::Result<()> {
-        self.step().remove(path)
-    }
-
-    fn create_dir(&self, path: &str) -> io::Result<()> {
-        self.step().create_dir(path)
-    }
-
-    fn sync_dir(&self, path: &str) -> io::Result<()> {
-        self.step().sync_dir(path)
-    }
-
-    fn list(&self, path: &str) -> io::Result<Vec<String>> {
-        self.step().list(path)
-    }
-
-    fn len(&self, path: &str) -> io::Result<Option<u64>> {
-        self.step().len(path)
-    }
-
-    fn lock(&self, path: &str, mode: LockMode, wait: Wait) -> io::Result<Option<Box<dyn Lock>>> {
-        if self.locks { self.step().lock(path, mode, wait) } else { Ok(Some(Box::new(NoLock))) }
-    }
-}
-
-fn on(media: &Arc<Hooked>) -> Result<Repository, OpsError> {
-    Repository::open_on(Arc::clone(media) as Arc<dyn Media>)
-}
-
 /// Commits what is in the vault and dead: it would be taken for known.
 fn revive(repository: &Repository, n: u64) -> Result<(), OpsError> {
     let operations =
@@ -375,7 +291,7 @@ fn a_ref_never_goes_to_what_is_collected_meanwhile() {
             // Opened before: what counts is what it looks at afterwards.
             let media = Hooked::new(&inner, false, usize::MAX, || ());
             let repository = on(&media).unwrap();
-            *media.hook.lock().unwrap() = (step, Some(Box::new(move || drop(gc(&collected, 924).unwrap()))));
+            media.set(step, move || drop(gc(&collected, 924).unwrap()));
             let outcome = rescue(&repository, &dead);
             if media.is_over() {
                 break;

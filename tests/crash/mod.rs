@@ -21,6 +21,7 @@ use hubvault::{Repository, SnapshotError};
 mod checkpoint;
 mod collect;
 mod faults;
+mod hooked;
 mod kill;
 mod mutations;
 mod power;

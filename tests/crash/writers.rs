@@ -5,14 +5,13 @@
 //! there that was reported as failed, and all of it survives the power.
 
 use std::collections::BTreeSet;
-use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use hubvault::Repository;
 use hubvault::ops::{CommitOptions, OpsError};
 use hubvault::store::media::memory::MemoryMedia;
-use hubvault::store::media::{Lock, LockMode, Media, ReadAt, Sink, Wait};
 
+use super::hooked::{Hooked, on};
 use super::{actor, add, commit, complaints, look, noise, open, workloads};
 
 /// Commits the file `name`, on top of the head seen now when `pinned`.
@@ -77,70 +76,6 @@ fn racing_threads_lose_nothing() {
     println!("{} commits by 4 writers, {} conflicts of pinned parents", 4 * EACH, conflicts.lock().unwrap());
 }
 
-/// A medium whose locks exclude nobody, and on which something happens before one of the steps.
-#[derive(Debug)]
-struct Unlocked {
-    inner: MemoryMedia,
-    /// When, and what.
-    between: Mutex<Option<(usize, fn(&MemoryMedia))>>,
-}
-
-impl Unlocked {
-    fn step(&self) -> &MemoryMedia {
-        let mut between = self.between.lock().unwrap();
-        if let Some((_, act)) = between.take_if(|(at, _)| *at == 0) {
-            act(&self.inner);
-        } else if let Some((at, _)) = between.as_mut() {
-            *at -= 1;
-        }
-        &self.inner
-    }
-}
-
-#[derive(Debug)]
-struct NoLock;
-
-impl Lock for NoLock {}
-
-impl Media for Unlocked {
-    fn open(&self, path: &str) -> io::Result<Box<dyn ReadAt>> {
-        self.step().open(path)
-    }
-
-    fn create(&self, path: &str) -> io::Result<Box<dyn Sink>> {
-        self.step().create(path)
-    }
-
-    fn publish(&self, from: &str, to: &str) -> io::Result<()> {
-        self.step().publish(from, to)
-    }
-
-    fn remove(&self, path: &str) -> io::Result<()> {
-        self.step().remove(path)
-    }
-
-    fn create_dir(&self, path: &str) -> io::Result<()> {
-        self.step().create_dir(path)
-    }
-
-    fn sync_dir(&self, path: &str) -> io::Result<()> {
-        self.step().sync_dir(path)
-    }
-
-    fn list(&self, path: &str) -> io::Result<Vec<String>> {
-        self.step().list(path)
-    }
-
-    fn len(&self, path: &str) -> io::Result<Option<u64>> {
-        self.step().len(path)
-    }
-
-    fn lock(&self, _: &str, _: LockMode, _: Wait) -> io::Result<Option<Box<dyn Lock>>> {
-        self.step();
-        Ok(Some(Box::new(NoLock)))
-    }
-}
-
 /// Puts another writer's whole transaction before every step of one's, reads included, and judges the end.
 fn interleave(
     before: &MemoryMedia,
@@ -150,10 +85,10 @@ fn interleave(
     let (mut done, mut refused) = (0, 0);
     for step in 0.. {
         let inner = before.settled();
-        let media = Arc::new(Unlocked { inner: inner.clone(), between: Mutex::new(Some((step, other))) });
-        let outcome =
-            Repository::open_on(Arc::clone(&media) as Arc<dyn Media>).and_then(|repository| one(&repository));
-        if media.between.lock().unwrap().is_some() {
+        let others = inner.clone();
+        let media = Hooked::new(&inner, false, step, move || other(&others));
+        let outcome = on(&media).and_then(|repository| one(&repository));
+        if media.is_over() {
             outcome.unwrap();
             return [done, refused];
         }
@@ -198,10 +133,11 @@ fn without_locks_two_that_create_one_ref_do_not_both_win() {
     let (mut won, mut refused) = (0, 0);
     for step in 0.. {
         let inner = before.settled();
-        let media = Arc::new(Unlocked { inner: inner.clone(), between: Mutex::new(Some((step, tag))) });
-        let outcome = Repository::open_on(Arc::clone(&media) as Arc<dyn Media>)
+        let others = inner.clone();
+        let media = Hooked::new(&inner, false, step, move || tag(&others));
+        let outcome = on(&media)
             .and_then(|repository| repository.create_tag("v1", Some("one's"), None, false, &actor(78)));
-        if media.between.lock().unwrap().is_some() {
+        if media.is_over() {
             assert!(won > 0 && refused > 5, "{won} {refused}");
             return;
         }
