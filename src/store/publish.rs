@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::catalog::Catalog;
 use super::error::StoreError;
 use super::frame::{self, Checksum};
-use super::id::{IndexId, ObjectId, PackId};
+use super::id::{IndexId, ObjectId, PackId, Sha256};
 use super::index::{self, Index};
 use super::log::record::{CHECKPOINT, NewPack, RECORD, Record, RefChange};
 use super::log::scan::read_file;
@@ -308,8 +308,13 @@ impl Transaction<'_> {
         } else {
             let mut merged = self.builder.clone();
             let is_gone = |pack| base.catalog.is_retired(pack);
-            // Newest first: where two say something of one content, the later knows better.
-            peers.iter().rev().try_for_each(|index| merged.absorb(index, &is_gone))?;
+            // Newest first: where two say something of one content, the later knows better; also one that stays.
+            for (at, index) in &peers {
+                let newer = &base.catalog.indexes()[at + 1..];
+                let staying: Vec<_> = newer.iter().filter(|index| !retired.contains(&index.id())).collect();
+                let is_said = |content| staying.iter().any(|index| says(index, content, &is_gone));
+                merged.absorb(index, &is_gone, &is_said)?;
+            }
             merged.build()
         };
         Ok((Some(self.put_index(&built)?), retired))
@@ -399,25 +404,27 @@ fn size_class(bytes: u64) -> u32 {
     (bytes / 4096 + 1).ilog(PEERS as u64)
 }
 
-/// The small indexes that one of `own` bytes takes over, and their names.
-fn peers(live: &[Arc<Index>], own: u64) -> (Vec<Arc<Index>>, Vec<IndexId>) {
+/// The small indexes that one of `own` bytes takes over, newest first, each with its number; and their names.
+fn peers(live: &[Arc<Index>], own: u64) -> (Vec<(usize, Arc<Index>)>, Vec<IndexId>) {
     let mut size = own;
-    let mut chosen: Vec<Arc<Index>> = Vec::new();
+    let mut chosen: Vec<(usize, Arc<Index>)> = Vec::new();
     loop {
         let class = size_class(size);
-        let is_new = |index: &&Arc<Index>| !chosen.iter().any(|other| other.id() == index.id());
-        let is_peer = |index: &&Arc<Index>| size_class(index.len()) <= class && is_new(index);
-        let peers: Vec<_> = live.iter().filter(is_peer).cloned().collect();
-        let total = size + peers.iter().map(|index| index.len()).sum::<u64>();
+        let is_new = |at: usize| !chosen.iter().any(|(other, _)| *other == at);
+        let is_peer = |(at, index): &(usize, &Arc<Index>)| size_class(index.len()) <= class && is_new(*at);
+        let peers: Vec<_> = live.iter().enumerate().filter(is_peer).collect();
+        let total = size + peers.iter().map(|(_, index)| index.len()).sum::<u64>();
         if peers.len() + 1 < PEERS || total > MERGE_LIMIT {
             break;
         }
         // A damaged index stays as it is: what can still be read of it must not be lost in a merge.
         let sound = |index: &Arc<Index>| index.check_all_blocks().and_then(|()| index.check_layout()).is_ok();
-        chosen.extend(peers.into_iter().filter(sound));
+        let sound = peers.into_iter().filter(|(_, index)| sound(index));
+        chosen.extend(sound.map(|(at, index)| (at, Arc::clone(index))));
         size = total;
     }
-    let retired = chosen.iter().map(|index| index.id()).collect();
+    chosen.sort_unstable_by_key(|(at, _)| std::cmp::Reverse(*at));
+    let retired = chosen.iter().map(|(_, index)| index.id()).collect();
     (chosen, retired)
 }
 
@@ -433,6 +440,12 @@ fn write_checkpoint(vault: &Vault, state: &State) -> Result<(), StoreError> {
 pub fn move_ref(name: RefName, old: Option<ObjectId>, new: Option<ObjectId>, message: &str) -> RefChange {
     RefChange { name, old, new, message: message.to_owned() }
 }
+/// Whether an index has a record of a content that counts. What cannot be read says nothing.
+fn says(index: &Index, content: Sha256, is_gone: &dyn Fn(PackId) -> bool) -> bool {
+    let extents = index.file(content).ok().flatten().and_then(|row| index.extents(&row).ok());
+    extents.is_some_and(|extents| !extents.iter().any(|extent| is_gone(extent.pack)))
+}
+
 
 impl Vault {
     /// Makes the newest transaction of a state durable: to be called before saying that something is done which
