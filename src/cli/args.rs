@@ -78,6 +78,7 @@ pub(super) enum Command {
     Du(commands::du::DuArgs),
     Dedup(commands::dedup::DedupArgs),
     Gc(commands::gc::GcArgs),
+    Settings(commands::settings::SettingsArgs),
     Squash(commands::squash::SquashArgs),
     Mount(commands::mount::MountArgs),
     /// List what is mounted on this machine

@@ -33,6 +33,7 @@ pub mod replay;
 pub mod reset;
 pub mod safetensors;
 pub mod sharing;
+pub mod settings;
 pub mod show;
 pub mod source;
 pub mod squash;

@@ -134,7 +134,7 @@ fn squash(
     report.blocking_refs = blocking(view, name, &old)?;
     let why = format!("squash: {} commits from {}", chain.len(), root.short());
     let refs = vec![move_ref(name.clone(), Some(head), Some(new_head), &why)];
-    report.transaction = Some(transaction.publish(Change { refs, default_branch: None })?.seq);
+    report.transaction = Some(transaction.publish(Change { refs, ..Change::default() })?.seq);
     Ok(report)
 }
 

@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 use std::io::Write;
 
+use serde::{Deserialize, Serialize};
+
 use super::chunk;
 use super::error::StoreError;
 use super::id::{ChunkHash, PackId};
@@ -28,7 +30,8 @@ pub fn path_of(id: PackId) -> String {
 }
 
 /// How hard content is compressed when it is stored. Reading undoes it, whatever it was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Compression {
     /// Not at all: reading fast is worth more.
     None,

@@ -14,12 +14,12 @@ use super::error::StoreError;
 use super::frame::{self, Checksum};
 use super::id::{IndexId, ObjectId, PackId, Sha256};
 use super::index::{self, Index};
-use super::log::record::{CHECKPOINT, NewPack, RECORD, Record, RefChange};
+use super::log::record::{NewPack, Record, RefChange};
 use super::log::scan::read_file;
 use super::log::state::State;
 use super::log::{BUCKET, CHECKPOINT_EVERY, bucket_path, checkpoint_path, record_path};
 use super::media::{LockMode, Media, Wait};
-use super::pack;
+use super::pack::{self, Compression};
 use super::refname::RefName;
 use super::stat_cache::{Fingerprint, StatCache};
 use super::transaction::{Context, Transaction};
@@ -41,6 +41,8 @@ pub struct Change {
 }
 
 /// What was published.
+    /// How hard content is compressed when nothing else is said, from now on, when that changes.
+    pub compression: Option<Compression>,
 #[derive(Debug, Clone)]
 pub struct Published {
     /// Number of the transaction.
@@ -164,6 +166,7 @@ pub(super) fn plain_record(
         packs,
         index,
         retired_indexes: Vec::new(),
+        compression: None,
         retired_packs: Vec::new(),
         collects: false,
     }
@@ -240,8 +243,9 @@ impl Transaction<'_> {
         let base = self.prepare()?;
         check_refs(&base.state, &change)?;
         let (index, retired_indexes) = self.write_index(&base)?;
-        let Change { refs, default_branch } = change;
-        let record = Record { refs, default_branch, retired_indexes, ..self.record(&base, index) };
+        let Change { refs, default_branch, compression } = change;
+        let plain = self.record(&base, index);
+        let record = Record { refs, default_branch, compression, retired_indexes, ..plain };
         self.publish_record(&base, &record, index)
     }
 
@@ -343,7 +347,7 @@ impl Transaction<'_> {
             media.create_dir(&bucket).map_err(StoreError::io("create", &bucket))?;
             sync_dir(media, "log")?;
         }
-        let (bytes, checksum) = frame::encode(RECORD, record);
+        let (bytes, checksum) = record.encode();
         let tmp = self.next_tmp();
         write(media, &tmp, &bytes)?;
         // Once the move was asked for, nothing of the transaction may be taken back: it may be visible.
@@ -430,22 +434,22 @@ fn peers(live: &[Arc<Index>], own: u64) -> (Vec<(usize, Arc<Index>)>, Vec<IndexI
 
 fn write_checkpoint(vault: &Vault, state: &State) -> Result<(), StoreError> {
     let Some(checkpoint) = state.to_checkpoint() else { return Ok(()) };
-    let (bytes, _) = frame::encode(CHECKPOINT, &checkpoint);
+    let (bytes, _) = checkpoint.encode();
     let seq = checkpoint.at.seq;
     put(&*vault.media, &format!("tmp/{}-checkpoint", checkpoint.at.checksum), &checkpoint_path(seq), &bytes)?;
     sync_dir(&*vault.media, &bucket_path(seq))
 }
 
-/// Where a ref is expected to be and where it goes.
-pub fn move_ref(name: RefName, old: Option<ObjectId>, new: Option<ObjectId>, message: &str) -> RefChange {
-    RefChange { name, old, new, message: message.to_owned() }
-}
 /// Whether an index has a record of a content that counts. What cannot be read says nothing.
 fn says(index: &Index, content: Sha256, is_gone: &dyn Fn(PackId) -> bool) -> bool {
     let extents = index.file(content).ok().flatten().and_then(|row| index.extents(&row).ok());
     extents.is_some_and(|extents| !extents.iter().any(|extent| is_gone(extent.pack)))
 }
 
+/// Where a ref is expected to be and where it goes.
+pub fn move_ref(name: RefName, old: Option<ObjectId>, new: Option<ObjectId>, message: &str) -> RefChange {
+    RefChange { name, old, new, message: message.to_owned() }
+}
 
 impl Vault {
     /// Makes the newest transaction of a state durable: to be called before saying that something is done which

@@ -131,7 +131,7 @@ impl Model {
             nonce: actor.nonce,
         };
         let old = self.refs.get(&name).copied();
-        let change = Change { refs: vec![move_ref(name.clone(), old, to, "")], default_branch: None };
+        let change = Change { refs: vec![move_ref(name.clone(), old, to, "")], ..Change::default() };
         open(&self.media).vault().begin(context).unwrap().publish(change).unwrap();
         self.moved(name, to);
     }

@@ -11,7 +11,6 @@ use super::Policy;
 use super::compose::{Count, Target, compose};
 use super::survey::{Folder, Plan};
 use crate::store::error::StoreError;
-use crate::store::frame;
 use crate::store::id::{IndexId, PackId};
 use crate::store::index;
 use crate::store::lease::{self, Lease};
@@ -168,11 +167,11 @@ impl Basis<'_> {
         let id = (index > 0).then_some(IndexId::from_bytes([0; 32]));
         let state = &self.view.state;
         let record = self.retired(plan).into_record(plain_record(context, state, count.packs, id));
-        let (bytes, checksum) = frame::encode(RECORD, &record);
+        let (bytes, checksum) = record.encode();
         let mut after = state.clone();
         after.fold(&record, checksum);
         let checkpoint = after.to_checkpoint().filter(|_| record.seq.is_multiple_of(CHECKPOINT_EVERY));
-        let checkpoint = checkpoint.map_or(0, |checkpoint| frame::encode(CHECKPOINT, &checkpoint).0.len());
+        let checkpoint = checkpoint.map_or(0, |checkpoint| checkpoint.encode().0.len());
         Ok((packs, index + (bytes.len() + checkpoint) as u64))
     }
 
