@@ -187,7 +187,7 @@ impl SharedPack {
     fn flush(&mut self, media: &dyn Media) -> Result<(), StoreError> {
         let sink = match &mut self.sink {
             Some(sink) => sink,
-            None => self.sink.insert(media.create(&self.tmp).map_err(StoreError::io("create", &self.tmp))?),
+            None => self.sink.insert(create(media, &self.tmp)?),
         };
         sink.write_all(&self.pending).map_err(StoreError::io("write", &self.tmp))?;
         self.pending.clear();
@@ -195,13 +195,24 @@ impl SharedPack {
     }
 
     /// Ends the pack.
-    pub fn finish(mut self, media: &dyn Media) -> Result<Filled, StoreError> {
-        if self.sink.is_some() {
-            self.flush(media)?;
+    pub fn finish(self, media: &dyn Media) -> Result<Filled, StoreError> {
+        if self.sink.is_none() {
+            return Ok(Filled::Inline(self.draft, self.pending));
         }
-        Ok(match self.sink {
-            None => Filled::Inline(self.draft, self.pending),
-            Some(sink) => Filled::File(PackFile { draft: self.draft, tmp: self.tmp, sink }),
-        })
+        Ok(Filled::File(self.into_file(media)?))
     }
+
+    /// Ends the pack as a file, however small it is.
+    pub fn into_file(mut self, media: &dyn Media) -> Result<PackFile, StoreError> {
+        let mut sink = match self.sink.take() {
+            Some(sink) => sink,
+            None => create(media, &self.tmp)?,
+        };
+        sink.write_all(&self.pending).map_err(StoreError::io("write", &self.tmp))?;
+        Ok(PackFile { draft: self.draft, tmp: self.tmp, sink })
+    }
+}
+
+fn create(media: &dyn Media, tmp: &str) -> Result<Box<dyn Sink>, StoreError> {
+    media.create(tmp).map_err(StoreError::io("create", tmp))
 }

@@ -31,6 +31,9 @@ pub const FOLDERS: [&str; 6] = ["log", "packs", "leases", "locks", "tmp", "cache
 /// The lock writers hold while they publish, so that the loser of a race waits instead of starting over.
 const PUBLISH_LOCK: &str = "locks/publish";
 
+/// Packs that a transaction which writes many keeps open until they are synced.
+const OPEN_PACKS: usize = 64;
+
 /// What a transaction changes besides the content it brings.
 #[derive(Debug, Clone, Default)]
 pub struct Change {
@@ -38,11 +41,11 @@ pub struct Change {
     pub refs: Vec<RefChange>,
     /// The default branch from now on, when it changes.
     pub default_branch: Option<RefName>,
+    /// How hard content is compressed when nothing else is said, from now on, when that changes.
+    pub compression: Option<Compression>,
 }
 
 /// What was published.
-    /// How hard content is compressed when nothing else is said, from now on, when that changes.
-    pub compression: Option<Compression>,
 #[derive(Debug, Clone)]
 pub struct Published {
     /// Number of the transaction.
@@ -163,10 +166,10 @@ pub(super) fn plain_record(
         command: context.command.clone(),
         refs: Vec::new(),
         default_branch: None,
+        compression: None,
         packs,
         index,
         retired_indexes: Vec::new(),
-        compression: None,
         retired_packs: Vec::new(),
         collects: false,
     }
@@ -217,6 +220,11 @@ impl Transaction<'_> {
     /// As [`Vault::confirm`], for the state it is being built on.
     pub fn confirm(&self) -> Result<(), StoreError> {
         self.vault.confirm(&self.base)
+    }
+
+    /// Makes packs durable when many are open: each is an open file until then.
+    pub(super) fn relieve(&mut self) -> Result<(), StoreError> {
+        if self.closed.len() < OPEN_PACKS { Ok(()) } else { self.make_packs_durable() }
     }
 
     fn make_packs_durable(&mut self) -> Result<(), StoreError> {
@@ -432,18 +440,18 @@ fn peers(live: &[Arc<Index>], own: u64) -> (Vec<(usize, Arc<Index>)>, Vec<IndexI
     (chosen, retired)
 }
 
+/// Whether an index has a record of a content that counts. What cannot be read says nothing.
+fn says(index: &Index, content: Sha256, is_gone: &dyn Fn(PackId) -> bool) -> bool {
+    let extents = index.file(content).ok().flatten().and_then(|row| index.extents(&row).ok());
+    extents.is_some_and(|extents| !extents.iter().any(|extent| is_gone(extent.pack)))
+}
+
 fn write_checkpoint(vault: &Vault, state: &State) -> Result<(), StoreError> {
     let Some(checkpoint) = state.to_checkpoint() else { return Ok(()) };
     let (bytes, _) = checkpoint.encode();
     let seq = checkpoint.at.seq;
     put(&*vault.media, &format!("tmp/{}-checkpoint", checkpoint.at.checksum), &checkpoint_path(seq), &bytes)?;
     sync_dir(&*vault.media, &bucket_path(seq))
-}
-
-/// Whether an index has a record of a content that counts. What cannot be read says nothing.
-fn says(index: &Index, content: Sha256, is_gone: &dyn Fn(PackId) -> bool) -> bool {
-    let extents = index.file(content).ok().flatten().and_then(|row| index.extents(&row).ok());
-    extents.is_some_and(|extents| !extents.iter().any(|extent| is_gone(extent.pack)))
 }
 
 /// Where a ref is expected to be and where it goes.

@@ -4,7 +4,7 @@ use super::Desk;
 use crate::hostile::noise;
 
 /// bf16 values, about normal: exponents repeat, mantissas are noise.
-fn weights(count: usize) -> Vec<u8> {
+pub(crate) fn weights(count: usize) -> Vec<u8> {
     let bytes = noise(3, count * 5);
     let sum = |four: &[u8]| four.iter().map(|&byte| f32::from(byte) - 127.5).sum::<f32>() / 7000.0;
     let value = |five: &[u8]| sum(&five[1..]) * (1.0 + f32::from(five[0]) / 2560.0);

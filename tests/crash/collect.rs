@@ -49,7 +49,7 @@ fn gc(media: &MemoryMedia, n: u64) -> Result<GcReport, OpsError> {
     open(media)?.gc(&GcOptions::now(), &actor(n), &mut |_| ())
 }
 
-fn bytes(media: &MemoryMedia) -> i64 {
+pub(super) fn bytes(media: &MemoryMedia) -> i64 {
     i64::try_from(media.files().values().map(Vec::len).sum::<usize>()).unwrap()
 }
 
@@ -68,7 +68,7 @@ fn least() -> i64 {
     })
 }
 
-fn without_log(media: &MemoryMedia) -> i64 {
+pub(super) fn without_log(media: &MemoryMedia) -> i64 {
     let files = media.files();
     let kept = files.iter().filter(|(path, _)| !path.starts_with("log/"));
     i64::try_from(kept.map(|(_, bytes)| bytes.len()).sum::<usize>()).unwrap()
@@ -220,7 +220,7 @@ fn a_full_disk_does_not_keep_it_from_freeing_whole_packs() {
 type Act = Box<dyn FnOnce() + Send>;
 
 /// A medium on which something happens before one of the steps, reads included. Locks are real, or do nothing.
-struct Hooked {
+pub(super) struct Hooked {
     inner: MemoryMedia,
     locks: bool,
     hook: Mutex<(usize, Option<Act>)>,
@@ -238,7 +238,12 @@ struct NoLock;
 impl Lock for NoLock {}
 
 impl Hooked {
-    fn new(inner: &MemoryMedia, locks: bool, step: usize, act: impl FnOnce() + Send + 'static) -> Arc<Self> {
+    pub(super) fn new(
+        inner: &MemoryMedia,
+        locks: bool,
+        step: usize,
+        act: impl FnOnce() + Send + 'static,
+    ) -> Arc<Self> {
         Arc::new(Self { inner: inner.clone(), locks, hook: Mutex::new((step, Some(Box::new(act)))) })
     }
 
@@ -254,7 +259,7 @@ impl Hooked {
     }
 
     /// Whether the step never came.
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         self.hook.lock().unwrap().1.is_some()
     }
 }
@@ -297,7 +302,7 @@ impl Media for Hooked {
     }
 }
 
-fn on(media: &Arc<Hooked>) -> Result<Repository, OpsError> {
+pub(super) fn on(media: &Arc<Hooked>) -> Result<Repository, OpsError> {
     Repository::open_on(Arc::clone(media) as Arc<dyn Media>)
 }
 

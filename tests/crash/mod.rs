@@ -23,6 +23,7 @@ mod collect;
 mod faults;
 mod kill;
 mod mutations;
+mod optimize;
 mod power;
 mod space;
 mod workloads;
