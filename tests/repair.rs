@@ -33,13 +33,18 @@ fn fill(bytes: &mut [u8]) {
 }
 
 fn commit(media: &MemoryMedia, step: u8, path: &str, content: Vec<u8>) -> CommitOutcome {
+    commit_all(media, step, vec![(path, content)])
+}
+
+fn commit_all(media: &MemoryMedia, step: u8, files: Vec<(&str, Vec<u8>)>) -> CommitOutcome {
     let repository = Repository::open_on(Arc::new(media.clone())).unwrap();
-    let add = CommitOperation::Add {
+    let add = |(path, content)| CommitOperation::Add {
         path_in_repo: Some(RepoPath::new(path).unwrap()),
         source: AddSource::Bytes(content),
     };
-    let options = CommitOptions { message: path.to_owned(), ..CommitOptions::default() };
-    repository.create_commit(&[add], &options, &actor(step), &mut |_| ()).unwrap()
+    let adds: Vec<_> = files.into_iter().map(add).collect();
+    let options = CommitOptions { message: "m".to_owned(), ..CommitOptions::default() };
+    repository.create_commit(&adds, &options, &actor(step), &mut |_| ()).unwrap()
 }
 
 fn read(media: &MemoryMedia, path: &str) -> Option<Vec<u8>> {
@@ -111,4 +116,27 @@ fn committing_a_file_again_brings_back_what_the_vault_had_lost() {
     let outcome = commit(&media, 5, "large", content.clone());
     assert!(!outcome.committed && outcome.new_bytes == 700_000, "{outcome:?}");
     assert_eq!(read(&media, "large").unwrap(), content);
+}
+
+/// The index that says where it is now is larger than the one that says where it was, so the two are not merged.
+#[test]
+fn merging_small_indexes_does_not_bury_what_was_stored_again() {
+    let media = vault();
+    let content = noise(700_000);
+    commit(&media, 3, "large", content.clone());
+    commit(&media, 4, "later", b"so that the lost pack is not the newest".to_vec());
+    media.remove_file(&pack(&media)).unwrap();
+    let much = noise(300_000).into_iter().map(|byte| !byte).collect();
+    commit_all(&media, 5, vec![("large", content.clone()), ("much", much)]);
+    let indexes = || media.files().keys().filter(|name| name.ends_with(".idx")).count();
+    let before = indexes();
+    for step in 6..30 {
+        commit(&media, step, "small", vec![step]);
+        assert_eq!(read(&media, "large").as_ref(), Some(&content), "after {step}");
+    }
+    let live = Repository::open_on(Arc::new(media.clone())).unwrap().vault().view().state.indexes.len();
+    assert!(live < before + 12, "{live} after {before}: nothing was merged");
+    let report = Repository::open_on(Arc::new(media)).unwrap().verify(true, &mut |_| ()).unwrap();
+    // The lost pack is still spoken of, and nobody needs it.
+    assert!(report.findings.iter().all(|finding| finding.affects.is_empty()), "{report:?}");
 }

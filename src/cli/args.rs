@@ -78,6 +78,8 @@ pub(super) enum Command {
     Du(commands::du::DuArgs),
     Dedup(commands::dedup::DedupArgs),
     Gc(commands::gc::GcArgs),
+    Settings(commands::settings::SettingsArgs),
+    Optimize(commands::optimize::OptimizeArgs),
     Squash(commands::squash::SquashArgs),
     Mount(commands::mount::MountArgs),
     /// List what is mounted on this machine

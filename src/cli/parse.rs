@@ -161,6 +161,15 @@ pub(super) fn compression(text: &str) -> Result<Compression, String> {
     }
 }
 
+/// The word that [`compression`] reads.
+pub(super) fn compression_word(compression: Compression) -> &'static str {
+    match compression {
+        Compression::None => "none",
+        Compression::Auto => "auto",
+        Compression::Max => "max",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,6 +5,7 @@ use std::io::IsTerminal as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::ops::Progress;
+use crate::ops::optimize::OptimizeProgress;
 
 /// A bar over bytes.
 #[derive(Debug)]
@@ -28,6 +29,20 @@ impl Bar {
             Progress::File(path) => self.0.set_message(path.display().to_string()),
             Progress::Read(bytes) => self.0.inc(bytes),
             Progress::Publishing => self.0.set_message("publishing"),
+        }
+    }
+
+    /// Shows what an optimization is doing.
+    pub(super) fn optimize(&self, progress: OptimizeProgress) {
+        match progress {
+            OptimizeProgress::Looking => self.0.set_message("looking for what is worth it"),
+            OptimizeProgress::Found(bytes) => {
+                self.0.set_length(bytes);
+                self.0.set_message("storing");
+            }
+            OptimizeProgress::Stored(bytes) => self.0.inc(bytes),
+            OptimizeProgress::Collecting => self.0.set_message("freeing what was replaced"),
+            OptimizeProgress::Waiting => self.0.set_message("waiting for a commit that is being made"),
         }
     }
 

@@ -62,7 +62,7 @@ impl Repository {
             ];
             refs.sort_by(|a, b| a.name.cmp(&b.name));
             let default_branch = (*view.default_branch()? == from).then(|| to.clone());
-            let published = transaction.publish(Change { refs, default_branch })?;
+            let published = transaction.publish(Change { refs, default_branch, ..Change::default() })?;
             Ok(RefMove::new(&to, None, Some(at), Some(published.seq)))
         })
     }
@@ -83,7 +83,7 @@ impl Repository {
             }
             let what = if old.is_some() { "Reset to" } else { "Created from" };
             let refs = vec![move_ref(name.clone(), old, Some(new), &format!("branch: {what} {start}"))];
-            let published = transaction.publish(Change { refs, default_branch: None })?;
+            let published = transaction.publish(Change { refs, ..Change::default() })?;
             Ok(RefMove::new(&name, old, Some(new), Some(published.seq)))
         })
     }
@@ -118,7 +118,7 @@ impl Repository {
             if *view.default_branch()? == name {
                 return Ok(transaction.confirm().map(|()| None)?);
             }
-            let change = Change { refs: Vec::new(), default_branch: Some(name.clone()) };
+            let change = Change { default_branch: Some(name.clone()), ..Change::default() };
             Ok(Some(transaction.publish(change)?.seq))
         })
     }

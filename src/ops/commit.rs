@@ -100,8 +100,9 @@ pub struct CommitOptions {
     pub keep_links: bool,
     /// Read every file, also those that were stored before and have not changed since.
     pub rehash: bool,
-    /// How hard new content is compressed; what the vault has already stays as it is.
-    pub compression: Compression,
+    /// How hard new content is compressed, when not as the vault's setting says; what the vault has already stays as it
+    /// is.
+    pub compression: Option<Compression>,
 }
 
 /// What is going on while a commit is made.
@@ -184,7 +185,9 @@ impl Repository {
         let attributes = plan.attributes(&view.catalog, view.catalog.commit(head)?.tree)?;
         let threshold = self.vault().settings().large_file_threshold;
         let is_pointer = |path: &RepoPath, size: u64| size >= threshold || attributes.is_lfs(path.as_str());
-        transaction.set_compression(options.compression);
+        if let Some(compression) = options.compression {
+            transaction.set_compression(compression);
+        }
         let cache = plan.stat_cache(&transaction);
         let seen = cache.as_ref().filter(|_| !options.rehash);
         let edits = plan.store(&mut transaction, &is_pointer, seen, &mut totals, progress)?;
@@ -285,7 +288,7 @@ impl Work<'_> {
         let id = transaction.add_object(Kind::Commit, &commit.encode())?;
         let refs =
             vec![move_ref(self.branch.clone(), Some(head), Some(id), &format!("commit: {}", commit.title()))];
-        let published = transaction.publish(Change { refs, default_branch: None })?;
+        let published = transaction.publish(Change { refs, ..Change::default() })?;
         Ok((id, Some(published)))
     }
 }

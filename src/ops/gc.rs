@@ -155,7 +155,18 @@ impl Repository {
         actor: &Actor,
         progress: &mut dyn FnMut(GcProgress),
     ) -> Result<GcReport, OpsError> {
-        let context = actor.context("gc");
+        self.collect(options, actor, "gc", progress)
+    }
+
+    /// The same, called `command` in the log.
+    pub(super) fn collect(
+        &self,
+        options: &GcOptions,
+        actor: &Actor,
+        command: &str,
+        progress: &mut dyn FnMut(GcProgress),
+    ) -> Result<GcReport, OpsError> {
+        let context = actor.context(command);
         if options.dry_run {
             progress(GcProgress::Marking);
             let view = self.vault().refresh()?;

@@ -12,6 +12,7 @@ use crate::store::media::disk::DiskMedia;
 use crate::store::object::Kind;
 use crate::store::object::Tree;
 use crate::store::object::{Commit, message};
+use crate::store::pack::Compression;
 use crate::store::publish::{Change, FOLDERS, create_vault, move_ref};
 use crate::store::refname::RefName;
 use crate::store::vault::{DEFAULT_LARGE_FILE_THRESHOLD, MARKER, Settings, Vault};
@@ -23,11 +24,15 @@ pub struct InitOptions {
     pub branch: String,
     /// Files of at least this many bytes are LFS pointers in Git's eyes.
     pub large_file_threshold: u64,
+    /// How hard content is compressed when nothing else is said; [`Repository::set_compression`] changes it.
+    pub compression: Compression,
 }
 
 impl Default for InitOptions {
     fn default() -> Self {
-        Self { branch: "main".to_owned(), large_file_threshold: DEFAULT_LARGE_FILE_THRESHOLD }
+        let compression = Compression::default();
+        let large_file_threshold = DEFAULT_LARGE_FILE_THRESHOLD;
+        Self { branch: "main".to_owned(), large_file_threshold, compression }
     }
 }
 
@@ -84,7 +89,7 @@ impl Repository {
             large_file_threshold: options.large_file_threshold,
         };
         create_vault(&*media, &settings)?;
-        first_commit(&Vault::open(Arc::clone(&media))?, branch, actor)?;
+        first_commit(&Vault::open(Arc::clone(&media))?, branch, options.compression, actor)?;
         Ok((Self::open_on(media)?, true))
     }
 }
@@ -100,7 +105,12 @@ fn check_empty(media: &dyn Media) -> Result<(), OpsError> {
     }
 }
 
-fn first_commit(vault: &Vault, branch: RefName, actor: &Actor) -> Result<(), OpsError> {
+fn first_commit(
+    vault: &Vault,
+    branch: RefName,
+    compression: Compression,
+    actor: &Actor,
+) -> Result<(), OpsError> {
     let mut transaction = vault.begin(actor.context("init"))?;
     if transaction.lock()?.state.default_branch.is_some() {
         return Ok(transaction.confirm()?);
@@ -116,6 +126,7 @@ fn first_commit(vault: &Vault, branch: RefName, actor: &Actor) -> Result<(), Ops
     };
     let id = transaction.add_object(Kind::Commit, &commit.encode())?;
     let refs = vec![move_ref(branch.clone(), None, Some(id), "commit (initial): Initial commit")];
-    transaction.publish(Change { refs, default_branch: Some(branch) })?;
+    let compression = (compression != Compression::default()).then_some(compression);
+    transaction.publish(Change { refs, default_branch: Some(branch), compression })?;
     Ok(())
 }

@@ -22,6 +22,7 @@ pub mod log;
 mod manifest;
 pub mod merge;
 pub mod models;
+pub mod optimize;
 pub mod overview;
 pub mod patterns;
 mod placing;
@@ -32,6 +33,7 @@ mod refs;
 pub mod replay;
 pub mod reset;
 pub mod safetensors;
+pub mod settings;
 pub mod sharing;
 pub mod show;
 pub mod source;
@@ -80,6 +82,13 @@ pub struct Actor {
 }
 
 impl Actor {
+    /// The same, for one more transaction: each needs a random number of its own.
+    pub(crate) fn again(&self) -> Self {
+        let hash = blake3::hash(&self.nonce);
+        let nonce = *hash.as_bytes().first_chunk().unwrap_or(&self.nonce);
+        Self { nonce, ..self.clone() }
+    }
+
     pub(crate) fn context(&self, command: &str) -> Context {
         let signature = &self.signature;
         Context {

@@ -62,7 +62,7 @@ impl Repository {
             }
             let target = (new.target)(transaction, view)?;
             let refs = vec![move_ref(new.name.clone(), None, Some(target), &new.message)];
-            transaction.publish(Change { refs, default_branch: None })?;
+            transaction.publish(Change { refs, ..Change::default() })?;
             Ok(target)
         })
     }
@@ -85,7 +85,7 @@ impl Repository {
                 return Ok(transaction.confirm().map(|()| moved(None))?);
             }
             let refs = vec![move_ref(name.clone(), Some(old), new, message)];
-            let published = transaction.publish(Change { refs, default_branch: None })?;
+            let published = transaction.publish(Change { refs, ..Change::default() })?;
             Ok(moved(Some(published.seq)))
         })
     }

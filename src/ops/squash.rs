@@ -80,11 +80,7 @@ impl Repository {
         let mut report =
             self.transact(actor, "squash", |transaction, view| squash(transaction, view, &name, options))?;
         if let Some(gc) = &options.gc {
-            // Its own transaction, so its own random number.
-            let hash = blake3::hash(&actor.nonce);
-            let nonce = *hash.as_bytes().first_chunk().unwrap_or(&actor.nonce);
-            let actor = Actor { nonce, ..actor.clone() };
-            report.gc_report = Some(self.gc(gc, &actor, progress)?);
+            report.gc_report = Some(self.gc(gc, &actor.again(), progress)?);
         }
         Ok(report)
     }
@@ -134,7 +130,7 @@ fn squash(
     report.blocking_refs = blocking(view, name, &old)?;
     let why = format!("squash: {} commits from {}", chain.len(), root.short());
     let refs = vec![move_ref(name.clone(), Some(head), Some(new_head), &why)];
-    report.transaction = Some(transaction.publish(Change { refs, default_branch: None })?.seq);
+    report.transaction = Some(transaction.publish(Change { refs, ..Change::default() })?.seq);
     Ok(report)
 }
 

@@ -7,6 +7,7 @@ use super::error::OpsError;
 use crate::store::id::ObjectId;
 use crate::store::lease::{self, Lease};
 use crate::store::log::scan::Warning;
+use crate::store::pack::Compression;
 
 /// The state of a vault in a few lines.
 #[derive(Debug, Clone, Serialize)]
@@ -27,6 +28,8 @@ pub struct Status {
     pub transaction: u64,
     /// Files of at least this many bytes are LFS pointers in Git's eyes.
     pub large_file_threshold: u64,
+    /// How hard content is compressed when nothing else is said.
+    pub compression: Compression,
     /// Mounts and long reads that are going on.
     pub leases: Vec<Lease>,
     /// What was passed over when the vault was opened.
@@ -46,6 +49,7 @@ impl Repository {
             branches: view.state.refs.keys().filter(|name| name.is_branch()).count(),
             tags: view.state.refs.keys().filter(|name| name.is_tag()).count(),
             transaction: view.state.tip.map_or(0, |tip| tip.seq),
+            compression: view.state.compression,
             large_file_threshold: self.vault().settings().large_file_threshold,
             leases: lease::live(self.vault().media())?,
             warnings: view.warnings.iter().map(describe).collect(),

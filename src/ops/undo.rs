@@ -1,7 +1,7 @@
 //! `undo`: a new transaction that puts back what an earlier one moved. The log only grows: the undone transaction
 //! stays in it, and undoing the undo does it again.
 //!
-//! Only refs and the default branch are put back, and only when each is still where the transaction left it: what
+//! Only refs, the default branch and settings are put back, and only when each is still where the transaction left it: what
 //! came later is never lost with it.
 
 use serde::Serialize;
@@ -14,6 +14,7 @@ use crate::snapshot::reflog::show;
 use crate::store::id::ObjectId;
 use crate::store::log::backward::backward;
 use crate::store::log::record::{Record, RefChange};
+use crate::store::pack::Compression;
 use crate::store::publish::{Change, move_ref};
 use crate::store::refname::RefName;
 use crate::store::vault::View;
@@ -29,12 +30,15 @@ pub struct UndoOutcome {
     pub refs: Vec<RefMove>,
     /// Short name of the default branch from now on, when it changes.
     pub default_branch: Option<String>,
+    /// How hard content is compressed from now on, when that changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compression: Option<Compression>,
     /// Number of the new transaction; `None` when nothing was done yet.
     pub transaction: Option<u64>,
 }
 
 impl Repository {
-    /// Puts back every ref that `transaction` (default: the newest) moved, and the default branch. With `dry_run`
+    /// Puts back every ref that `transaction` (default: the newest) moved, the default branch and settings. With `dry_run`
     /// nothing is changed, and the same is checked.
     ///
     /// # Errors
@@ -62,6 +66,7 @@ impl Repository {
 struct Undo {
     record: Record,
     default_branch: Option<RefName>,
+    compression: Option<Compression>,
 }
 
 impl Undo {
@@ -72,8 +77,12 @@ impl Undo {
         if record.previous.is_none() {
             return Err(refuse(&record, "it made the vault; to be rid of the vault, delete its folder"));
         }
-        if record.refs.is_empty() && record.default_branch.is_none() {
-            return Err(refuse(&record, "it moved no branch or tag; `hv op log` shows which ones did"));
+        let is_setting = record.default_branch.is_some() || record.compression.is_some();
+        if record.refs.is_empty() && !is_setting {
+            return Err(refuse(
+                &record,
+                "it moved no branch or tag and changed no setting; `hv op log` shows which ones did",
+            ));
         }
         for change in &record.refs {
             check_unmoved(view, &record, change)?;
@@ -82,7 +91,8 @@ impl Undo {
             }
         }
         let default_branch = default_before(view, &record)?;
-        let undo = Self { record, default_branch };
+        let compression = compression_before(view, &record)?;
+        let undo = Self { record, default_branch, compression };
         undo.check_default(view)?;
         Ok(undo)
     }
@@ -110,6 +120,7 @@ impl Undo {
         Change {
             refs: self.record.refs.iter().map(back).collect(),
             default_branch: self.default_branch.clone(),
+            compression: self.compression,
         }
     }
 
@@ -119,6 +130,7 @@ impl Undo {
             undone: self.record.seq,
             refs: self.record.refs.iter().map(back).collect(),
             default_branch: self.default_branch.map(|name| name.short().to_owned()),
+            compression: self.compression,
             command: self.record.command,
             transaction,
         }
@@ -202,4 +214,20 @@ fn default_before(view: &View, record: &Record) -> Result<Option<RefName>, OpsEr
         }
     }
     Ok(None)
+}
+
+/// How hard content was compressed before `record`, when that changed it.
+fn compression_before(view: &View, record: &Record) -> Result<Option<Compression>, OpsError> {
+    let Some(set) = record.compression else { return Ok(None) };
+    if view.state.compression != set {
+        let moved = |later: &Record| later.compression.is_some();
+        conflict(view, record, "the compression setting", &moved)?;
+    }
+    for read in backward(view) {
+        let (at, earlier) = read?;
+        if at.seq < record.seq && earlier.compression.is_some() {
+            return Ok(earlier.compression);
+        }
+    }
+    Ok(Some(Compression::default()))
 }

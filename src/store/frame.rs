@@ -18,8 +18,17 @@ pub type Checksum = super::id::Sha256;
 /// Longest JSON that is read; a bound on what a hostile file can make us allocate.
 pub const MAX_JSON: usize = 256 << 20;
 
-/// The version this program writes, and the newest it reads.
+/// The version of files that say nothing but what they always could; [`encode_as`] writes others.
 pub const VERSION: u32 = 1;
+
+/// The newest version of files of a kind that is read.
+fn newest(kind: &str) -> u32 {
+    match kind {
+        // Since vaults have a setting for compression.
+        "record" | "checkpoint" => 2,
+        _ => VERSION,
+    }
+}
 
 /// Longer than any header line.
 const MAX_HEADER: usize = 200;
@@ -37,10 +46,15 @@ pub enum FrameError {
 
 /// Encodes `value` as a file of `kind`; answers the bytes and the checksum of their JSON part.
 pub fn encode<T: Serialize>(kind: &str, value: &T) -> (Vec<u8>, Checksum) {
+    encode_as(VERSION, kind, value)
+}
+
+/// The same for a value that says what only readers of `version` know.
+pub fn encode_as<T: Serialize>(version: u32, kind: &str, value: &T) -> (Vec<u8>, Checksum) {
     let json =
         serde_json::to_string(value).expect("vault models have string keys and no failing serialisers");
     let checksum = checksum(json.as_bytes());
-    let header = format!("hubvault-{kind} {VERSION} {} {checksum}", json.len());
+    let header = format!("hubvault-{kind} {version} {} {checksum}", json.len());
     let file = format!("{header} {}\n{json}\n", header_check(&header));
     (file.into_bytes(), checksum)
 }
@@ -57,7 +71,7 @@ pub fn decode<T: DeserializeOwned>(kind: &str, file: &[u8]) -> Result<(T, Checks
     };
     let (version, length, expected) =
         parse_header(kind, &file[..end]).ok_or_else(|| torn_or("its header line is not readable"))?;
-    if version > VERSION {
+    if version > newest(kind) {
         return Err(FrameError::Version(version));
     }
     let body = &file[end + 1..];
@@ -175,8 +189,8 @@ mod tests {
     fn another_kind_or_a_later_version_is_refused() {
         assert!(decode::<Vec<String>>("checkpoint", &sample()).is_err());
         let json = "[]";
-        let header = format!("hubvault-record 2 {} {}", json.len(), checksum(json.as_bytes()));
+        let header = format!("hubvault-record 3 {} {}", json.len(), checksum(json.as_bytes()));
         let later = format!("{header} {}\n{json}\n", header_check(&header));
-        assert_eq!(decode::<Vec<String>>("record", later.as_bytes()), Err(FrameError::Version(2)));
+        assert_eq!(decode::<Vec<String>>("record", later.as_bytes()), Err(FrameError::Version(3)));
     }
 }

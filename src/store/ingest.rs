@@ -24,7 +24,7 @@ use super::publish::discard;
 use super::stat_cache::Fingerprint;
 use super::transaction::Transaction;
 
-mod encode;
+pub(super) mod encode;
 mod extend;
 mod known;
 mod many;
@@ -53,7 +53,7 @@ pub const MIN_RUN: u64 = 1 << 20;
 /// No known run shorter than this is reused.
 pub const SHORT_RUN: u64 = 128 << 10;
 /// A new large file is stored whole when less than one part in this many is known.
-const WORTH_SHARING: u64 = 10;
+pub(super) const WORTH_SHARING: u64 = 10;
 /// Bytes of each sample that decides whether a large file is worth compressing.
 const SAMPLE: usize = 64 << 10;
 

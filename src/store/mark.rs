@@ -17,7 +17,8 @@ use super::object::{Commit, Kind, Mode, Tag, Tree};
 pub struct Bits(Vec<u64>);
 
 impl Bits {
-    fn new(rows: u32) -> Self {
+    /// No row is marked.
+    pub fn new(rows: u32) -> Self {
         Self(vec![0; rows.div_ceil(64) as usize])
     }
 
@@ -33,6 +34,15 @@ impl Bits {
             *word |= 1 << (row % 64);
         }
         fresh
+    }
+
+    /// Takes a mark away; answers whether there was one.
+    pub fn clear(&mut self, row: u32) -> bool {
+        let was = self.has(row);
+        if let Some(word) = self.0.get_mut(row as usize / 64) {
+            *word &= !(1 << (row % 64));
+        }
+        was
     }
 }
 

@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 use std::io::Write;
 
+use serde::{Deserialize, Serialize};
+
 use super::chunk;
 use super::error::StoreError;
 use super::id::{ChunkHash, PackId};
@@ -28,7 +30,8 @@ pub fn path_of(id: PackId) -> String {
 }
 
 /// How hard content is compressed when it is stored. Reading undoes it, whatever it was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Compression {
     /// Not at all: reading fast is worth more.
     None,
@@ -184,7 +187,7 @@ impl SharedPack {
     fn flush(&mut self, media: &dyn Media) -> Result<(), StoreError> {
         let sink = match &mut self.sink {
             Some(sink) => sink,
-            None => self.sink.insert(media.create(&self.tmp).map_err(StoreError::io("create", &self.tmp))?),
+            None => self.sink.insert(create(media, &self.tmp)?),
         };
         sink.write_all(&self.pending).map_err(StoreError::io("write", &self.tmp))?;
         self.pending.clear();
@@ -192,13 +195,24 @@ impl SharedPack {
     }
 
     /// Ends the pack.
-    pub fn finish(mut self, media: &dyn Media) -> Result<Filled, StoreError> {
-        if self.sink.is_some() {
-            self.flush(media)?;
+    pub fn finish(self, media: &dyn Media) -> Result<Filled, StoreError> {
+        if self.sink.is_none() {
+            return Ok(Filled::Inline(self.draft, self.pending));
         }
-        Ok(match self.sink {
-            None => Filled::Inline(self.draft, self.pending),
-            Some(sink) => Filled::File(PackFile { draft: self.draft, tmp: self.tmp, sink }),
-        })
+        Ok(Filled::File(self.into_file(media)?))
     }
+
+    /// Ends the pack as a file, however small it is.
+    pub fn into_file(mut self, media: &dyn Media) -> Result<PackFile, StoreError> {
+        let mut sink = match self.sink.take() {
+            Some(sink) => sink,
+            None => create(media, &self.tmp)?,
+        };
+        sink.write_all(&self.pending).map_err(StoreError::io("write", &self.tmp))?;
+        Ok(PackFile { draft: self.draft, tmp: self.tmp, sink })
+    }
+}
+
+fn create(media: &dyn Media, tmp: &str) -> Result<Box<dyn Sink>, StoreError> {
+    media.create(tmp).map_err(StoreError::io("create", tmp))
 }

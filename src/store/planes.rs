@@ -6,6 +6,8 @@
 //! begins, is guessed from the bytes: a chunk begins anywhere, and what they mean does not matter, because undoing it
 //! gives back any bytes exactly. Knows no file format and no chunk's name.
 
+use std::sync::LazyLock;
+
 use super::zip;
 
 /// Bytes of a number: f16 and bf16, f32, f64 and i64.
@@ -105,16 +107,21 @@ fn guess(raw: &[u8]) -> Option<Layout> {
     best.1
 }
 
-/// Bits that bytes like these take up when each is stored by how often it comes. Few bytes look more alike than many of
-/// their kind would; the last term makes up for it (Miller and Madow), or the widest layout would win.
+/// `n * log2(n)` for every `n` up to a sample's length. Looked up, because a guess needs thousands of them.
+static BITS: LazyLock<Vec<f64>> = LazyLock::new(|| {
+    let bits = |count: u16| f64::from(count) * f64::from(count.max(1)).log2();
+    (0..=u16::try_from(SAMPLE).unwrap_or(u16::MAX)).map(bits).collect()
+});
+
+/// Bits that at most [`SAMPLE`] bytes like these take up when each is stored by how often it comes. Few bytes look more
+/// alike than many of their kind would; the last term makes up for it (Miller and Madow), or the widest layout would win.
 fn entropy(bytes: &[u8]) -> f64 {
-    let mut counts = [0_u32; 256];
+    let mut counts = [0_u16; 256];
     bytes.iter().for_each(|&byte| counts[usize::from(byte)] += 1);
-    let total = f64::from(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
-    let bits = |&count: &u32| f64::from(count) * (total / f64::from(count)).log2();
-    let seen = || counts.iter().filter(|&&count| count > 0);
-    let different = seen().fold(0.0, |n, _| n + 1.0);
-    seen().map(bits).sum::<f64>() + (different - 1.0) / 2.0 * std::f64::consts::LOG2_E
+    let seen = counts.iter().filter(|&&count| count > 0);
+    let (different, known) =
+        seen.fold((0.0, 0.0), |(n, known), &count| (n + 1.0, known + BITS[usize::from(count)]));
+    BITS[bytes.len()] - known + (different - 1.0) / 2.0 * std::f64::consts::LOG2_E
 }
 
 /// The planes of whole numbers; a remainder is left out.

@@ -12,14 +12,14 @@ use std::sync::Arc;
 use super::catalog::Catalog;
 use super::error::StoreError;
 use super::frame::{self, Checksum};
-use super::id::{IndexId, ObjectId, PackId};
+use super::id::{IndexId, ObjectId, PackId, Sha256};
 use super::index::{self, Index};
-use super::log::record::{CHECKPOINT, NewPack, RECORD, Record, RefChange};
+use super::log::record::{NewPack, Record, RefChange};
 use super::log::scan::read_file;
 use super::log::state::State;
 use super::log::{BUCKET, CHECKPOINT_EVERY, bucket_path, checkpoint_path, record_path};
 use super::media::{LockMode, Media, Wait};
-use super::pack;
+use super::pack::{self, Compression};
 use super::refname::RefName;
 use super::stat_cache::{Fingerprint, StatCache};
 use super::transaction::{Context, Transaction};
@@ -31,6 +31,9 @@ pub const FOLDERS: [&str; 6] = ["log", "packs", "leases", "locks", "tmp", "cache
 /// The lock writers hold while they publish, so that the loser of a race waits instead of starting over.
 const PUBLISH_LOCK: &str = "locks/publish";
 
+/// Packs that a transaction which writes many keeps open until they are synced.
+const OPEN_PACKS: usize = 64;
+
 /// What a transaction changes besides the content it brings.
 #[derive(Debug, Clone, Default)]
 pub struct Change {
@@ -38,6 +41,8 @@ pub struct Change {
     pub refs: Vec<RefChange>,
     /// The default branch from now on, when it changes.
     pub default_branch: Option<RefName>,
+    /// How hard content is compressed when nothing else is said, from now on, when that changes.
+    pub compression: Option<Compression>,
 }
 
 /// What was published.
@@ -161,6 +166,7 @@ pub(super) fn plain_record(
         command: context.command.clone(),
         refs: Vec::new(),
         default_branch: None,
+        compression: None,
         packs,
         index,
         retired_indexes: Vec::new(),
@@ -216,6 +222,11 @@ impl Transaction<'_> {
         self.vault.confirm(&self.base)
     }
 
+    /// Makes packs durable when many are open: each is an open file until then.
+    pub(super) fn relieve(&mut self) -> Result<(), StoreError> {
+        if self.closed.len() < OPEN_PACKS { Ok(()) } else { self.make_packs_durable() }
+    }
+
     fn make_packs_durable(&mut self) -> Result<(), StoreError> {
         let media = &*self.vault.media;
         while let Some(mut file) = self.closed.pop() {
@@ -240,8 +251,9 @@ impl Transaction<'_> {
         let base = self.prepare()?;
         check_refs(&base.state, &change)?;
         let (index, retired_indexes) = self.write_index(&base)?;
-        let Change { refs, default_branch } = change;
-        let record = Record { refs, default_branch, retired_indexes, ..self.record(&base, index) };
+        let Change { refs, default_branch, compression } = change;
+        let plain = self.record(&base, index);
+        let record = Record { refs, default_branch, compression, retired_indexes, ..plain };
         self.publish_record(&base, &record, index)
     }
 
@@ -308,8 +320,13 @@ impl Transaction<'_> {
         } else {
             let mut merged = self.builder.clone();
             let is_gone = |pack| base.catalog.is_retired(pack);
-            // Newest first: where two say something of one content, the later knows better.
-            peers.iter().rev().try_for_each(|index| merged.absorb(index, &is_gone))?;
+            // Newest first: where two say something of one content, the later knows better; also one that stays.
+            for (at, index) in &peers {
+                let newer = &base.catalog.indexes()[at + 1..];
+                let staying: Vec<_> = newer.iter().filter(|index| !retired.contains(&index.id())).collect();
+                let is_said = |content| staying.iter().any(|index| says(index, content, &is_gone));
+                merged.absorb(index, &is_gone, &is_said)?;
+            }
             merged.build()
         };
         Ok((Some(self.put_index(&built)?), retired))
@@ -338,7 +355,7 @@ impl Transaction<'_> {
             media.create_dir(&bucket).map_err(StoreError::io("create", &bucket))?;
             sync_dir(media, "log")?;
         }
-        let (bytes, checksum) = frame::encode(RECORD, record);
+        let (bytes, checksum) = record.encode();
         let tmp = self.next_tmp();
         write(media, &tmp, &bytes)?;
         // Once the move was asked for, nothing of the transaction may be taken back: it may be visible.
@@ -399,31 +416,39 @@ fn size_class(bytes: u64) -> u32 {
     (bytes / 4096 + 1).ilog(PEERS as u64)
 }
 
-/// The small indexes that one of `own` bytes takes over, and their names.
-fn peers(live: &[Arc<Index>], own: u64) -> (Vec<Arc<Index>>, Vec<IndexId>) {
+/// The small indexes that one of `own` bytes takes over, newest first, each with its number; and their names.
+fn peers(live: &[Arc<Index>], own: u64) -> (Vec<(usize, Arc<Index>)>, Vec<IndexId>) {
     let mut size = own;
-    let mut chosen: Vec<Arc<Index>> = Vec::new();
+    let mut chosen: Vec<(usize, Arc<Index>)> = Vec::new();
     loop {
         let class = size_class(size);
-        let is_new = |index: &&Arc<Index>| !chosen.iter().any(|other| other.id() == index.id());
-        let is_peer = |index: &&Arc<Index>| size_class(index.len()) <= class && is_new(index);
-        let peers: Vec<_> = live.iter().filter(is_peer).cloned().collect();
-        let total = size + peers.iter().map(|index| index.len()).sum::<u64>();
+        let is_new = |at: usize| !chosen.iter().any(|(other, _)| *other == at);
+        let is_peer = |(at, index): &(usize, &Arc<Index>)| size_class(index.len()) <= class && is_new(*at);
+        let peers: Vec<_> = live.iter().enumerate().filter(is_peer).collect();
+        let total = size + peers.iter().map(|(_, index)| index.len()).sum::<u64>();
         if peers.len() + 1 < PEERS || total > MERGE_LIMIT {
             break;
         }
         // A damaged index stays as it is: what can still be read of it must not be lost in a merge.
         let sound = |index: &Arc<Index>| index.check_all_blocks().and_then(|()| index.check_layout()).is_ok();
-        chosen.extend(peers.into_iter().filter(sound));
+        let sound = peers.into_iter().filter(|(_, index)| sound(index));
+        chosen.extend(sound.map(|(at, index)| (at, Arc::clone(index))));
         size = total;
     }
-    let retired = chosen.iter().map(|index| index.id()).collect();
+    chosen.sort_unstable_by_key(|(at, _)| std::cmp::Reverse(*at));
+    let retired = chosen.iter().map(|(_, index)| index.id()).collect();
     (chosen, retired)
+}
+
+/// Whether an index has a record of a content that counts. What cannot be read says nothing.
+fn says(index: &Index, content: Sha256, is_gone: &dyn Fn(PackId) -> bool) -> bool {
+    let extents = index.file(content).ok().flatten().and_then(|row| index.extents(&row).ok());
+    extents.is_some_and(|extents| !extents.iter().any(|extent| is_gone(extent.pack)))
 }
 
 fn write_checkpoint(vault: &Vault, state: &State) -> Result<(), StoreError> {
     let Some(checkpoint) = state.to_checkpoint() else { return Ok(()) };
-    let (bytes, _) = frame::encode(CHECKPOINT, &checkpoint);
+    let (bytes, _) = checkpoint.encode();
     let seq = checkpoint.at.seq;
     put(&*vault.media, &format!("tmp/{}-checkpoint", checkpoint.at.checksum), &checkpoint_path(seq), &bytes)?;
     sync_dir(&*vault.media, &bucket_path(seq))

@@ -94,6 +94,7 @@ impl Vault {
     ) -> Result<Transaction<'_>, StoreError> {
         let base = self.refresh()?;
         Ok(Transaction {
+            compression: base.state.compression,
             begun: base.state.tip.map_or(0, |tip| tip.seq),
             _uncollected: uncollected,
             vault: self,
@@ -107,7 +108,6 @@ impl Vault {
             own_chunks: HashMap::new(),
             lock: None,
             sound: Soundness::default(),
-            compression: Compression::default(),
             names: 0,
             scratch,
         })
@@ -120,7 +120,7 @@ impl Transaction<'_> {
         &self.base
     }
 
-    /// How hard content is compressed from now on.
+    /// How hard content is compressed from now on; before, as the vault's setting says.
     pub fn set_compression(&mut self, compression: Compression) {
         self.compression = compression;
     }

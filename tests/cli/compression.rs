@@ -4,7 +4,7 @@ use super::Desk;
 use crate::hostile::noise;
 
 /// bf16 values, about normal: exponents repeat, mantissas are noise.
-fn weights(count: usize) -> Vec<u8> {
+pub(crate) fn weights(count: usize) -> Vec<u8> {
     let bytes = noise(3, count * 5);
     let sum = |four: &[u8]| four.iter().map(|&byte| f32::from(byte) - 127.5).sum::<f32>() / 7000.0;
     let value = |five: &[u8]| sum(&five[1..]) * (1.0 + f32::from(five[0]) / 2560.0);
@@ -43,6 +43,38 @@ fn weights_and_text_take_less_and_read_the_same() {
     assert_eq!((auto.1[0], auto.1[2]), (100, 100), "{auto:?}");
     assert!(auto.1[3] < 10, "{auto:?}");
     assert!(max.1[0] < 75 && max.1[1] < 75 && max.1[2] == 100 && max.1[3] < 10, "{max:?}");
+}
+
+#[test]
+fn a_vault_is_set_to_how_its_commits_compress() {
+    let desk = Desk::bare();
+    desk.hv(["init", "vault", "--compression", "max"]).ok();
+    assert_eq!(desk.on(["status", "--json"]).json()["compression"], "max");
+    let content = weights(1 << 20);
+    let grew = |name: &str, more: &[&str], seed: u8| {
+        let local = desk
+            .write(&format!("in/{name}"), content.iter().map(|byte| byte ^ seed << 2).collect::<Vec<_>>());
+        let local = local.display().to_string();
+        let args = [&["upload", &local, name, "-m", "x", "--json"], more].concat();
+        desk.on(args).json()["stored_bytes"].as_u64().unwrap() * 100 / content.len() as u64
+    };
+    assert!(grew("a", &[], 0) < 75);
+    assert!(grew("b", &["--compression", "none"], 1) >= 100, "what is said counts more than what is set");
+    let set = desk.on(["settings", "--compression", "none", "--json"]).json();
+    assert_eq!((&set["compression"], set["transaction"].is_u64()), (&"none".into(), true), "{set}");
+    assert!(grew("c", &[], 2) >= 100);
+    assert!(grew("d", &["--compression", "max"], 3) < 75);
+    // It is in the log like anything else, and undone like anything else.
+    let number = set["transaction"].to_string();
+    desk.on(["undo", &number]).ok();
+    assert!(desk.on(["settings"]).text().contains("max"));
+    desk.on(["undo"]).ok();
+    assert!(desk.on(["settings"]).text().contains("none"));
+    let again = desk.on(["settings", "--compression", "none", "--json"]).json();
+    assert!(again["transaction"].is_null(), "{again}");
+    desk.on(["settings", "--compression", "auto"]).ok();
+    desk.on(["undo", &number]).fails(4, &["compression setting"]);
+    desk.on(["verify", "--full"]).ok();
 }
 
 #[test]

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 mod cat;
 mod commit;
-mod compression;
+pub(crate) mod compression;
 mod dedup;
 mod diff;
 #[cfg(unix)]
@@ -35,6 +35,7 @@ mod ls_tree;
 mod manual;
 mod merge;
 mod op;
+mod optimize;
 #[cfg(unix)]
 mod pager;
 mod reference;

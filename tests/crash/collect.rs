@@ -50,7 +50,7 @@ fn gc(media: &MemoryMedia, n: u64) -> Result<GcReport, OpsError> {
     open(media)?.gc(&GcOptions::now(), &actor(n), &mut |_| ())
 }
 
-fn bytes(media: &MemoryMedia) -> i64 {
+pub(super) fn bytes(media: &MemoryMedia) -> i64 {
     i64::try_from(media.files().values().map(Vec::len).sum::<usize>()).unwrap()
 }
 
@@ -69,7 +69,7 @@ fn least() -> i64 {
     })
 }
 
-fn without_log(media: &MemoryMedia) -> i64 {
+pub(super) fn without_log(media: &MemoryMedia) -> i64 {
     let files = media.files();
     let kept = files.iter().filter(|(path, _)| !path.starts_with("log/"));
     i64::try_from(kept.map(|(_, bytes)| bytes.len()).sum::<usize>()).unwrap()

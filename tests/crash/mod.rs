@@ -24,6 +24,7 @@ mod faults;
 mod hooked;
 mod kill;
 mod mutations;
+mod optimize;
 mod power;
 mod space;
 mod workloads;

@@ -176,7 +176,7 @@ fn ask(index: &Index) {
     }
     drop(index.objects_between(ObjectId::from_bytes([0; 20]), ObjectId::from_bytes([255; 20]), 10));
     if sound {
-        drop(hubvault::store::index::IndexBuilder::default().absorb(index, &|_| false));
+        drop(hubvault::store::index::IndexBuilder::default().absorb(index, &|_| false, &|_| false));
     }
 }
 

@@ -88,7 +88,7 @@ impl Workshop {
             made.push(id);
         }
         refs.sort_by(|a, b| a.name.cmp(&b.name));
-        transaction.publish(Change { refs, default_branch: None }).unwrap();
+        transaction.publish(Change { refs, ..Change::default() }).unwrap();
         made
     }
 

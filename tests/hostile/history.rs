@@ -49,7 +49,7 @@ fn at_main(make: impl FnOnce(&mut Transaction<'_>) -> ObjectId) -> MemoryMedia {
     let id = make(&mut transaction);
     let main = RefName::branch("main").unwrap();
     let old = vault.view().target(&main);
-    let change = Change { refs: vec![move_ref(main, old, Some(id), "")], default_branch: None };
+    let change = Change { refs: vec![move_ref(main, old, Some(id), "")], ..Change::default() };
     transaction.publish(change).unwrap();
     media
 }

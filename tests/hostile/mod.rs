@@ -117,7 +117,7 @@ pub(crate) fn long() -> MemoryMedia {
             command: "fill".to_owned(),
             nonce: actor.nonce,
         };
-        let change = Change { refs: vec![move_ref(name.clone(), old, new, "")], default_branch: None };
+        let change = Change { refs: vec![move_ref(name.clone(), old, new, "")], ..Change::default() };
         repository.vault().begin(context).unwrap().publish(change).unwrap();
         old = new;
     }

@@ -1,7 +1,7 @@
-//! Garbage collection, squashing and the accounts of a vault's space, on histories made up at random.
+//! Garbage collection, squashing, optimizing and the accounts of a vault's space, on histories made up at random.
 //!
 //! [`model`] makes histories and holds every collection to what it may do: nothing that is needed changes, and the
-//! folder shrinks by what the report says. [`damage`] is what a damaged vault is not collected from.
+//! folder shrinks by what the report says. [`optimize`] is what storing again does, and when. [`damage`] is what a damaged vault is not collected from.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use hubvault::store::media::memory::MemoryMedia;
 
 mod damage;
 mod model;
+mod optimize;
 
 /// A day, in seconds.
 const DAY: i64 = 24 * 3600;
@@ -30,6 +31,14 @@ fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
     blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut bytes);
     bytes
+}
+
+/// bf16 values, about normal: exponents repeat, mantissas are noise.
+fn weights(seed: u64, count: usize) -> Vec<u8> {
+    let bytes = noise(seed, count * 5);
+    let sum = |four: &[u8]| four.iter().map(|&byte| f32::from(byte) - 127.5).sum::<f32>() / 7000.0;
+    let value = |five: &[u8]| sum(&five[1..]) * (1.0 + f32::from(five[0]) / 2560.0);
+    bytes.chunks_exact(5).flat_map(|five| value(five).to_le_bytes()[2..].to_vec()).collect()
 }
 
 fn open(media: &MemoryMedia) -> Repository {

@@ -1,17 +1,20 @@
 //! Random histories: commits of small and large and edited files, branches and tags that come, move and go, on some
-//! days a collection. A model remembers what every commit held and where every ref was on which day.
+//! days a collection or an optimization. A model remembers what every commit held and where every ref was on which day.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use hubvault::ops::gc::GcOptions;
+use hubvault::ops::optimize::OptimizeOptions;
 use hubvault::ops::squash::SquashOptions;
-use hubvault::ops::{AddSource, CommitOperation, CommitOptions, InitOptions, ObjectId, RepoPath};
+use hubvault::ops::{
+    AddSource, CommitOperation, CommitOptions, Compression, InitOptions, ObjectId, RepoPath,
+};
 use hubvault::store::media::memory::MemoryMedia;
 use hubvault::store::publish::{Change, move_ref};
 use hubvault::store::refname::RefName;
 use hubvault::store::transaction::Context;
 
-use super::{DAY, actor, bytes, content, noise, open};
+use super::{DAY, actor, bytes, content, noise, open, weights};
 
 type Files = BTreeMap<String, Vec<u8>>;
 
@@ -77,8 +80,14 @@ impl Model {
     /// Content from a small world, so that much is the same or nearly.
     fn bytes(&mut self) -> Vec<u8> {
         let seed = self.below(12);
-        match self.below(6) {
+        match self.below(7) {
             0 => noise(seed, 700 << 10),
+            5 => {
+                let mut edited = weights(seed % 2, 700_000);
+                let at = usize::try_from(self.below(1300 << 10)).unwrap();
+                edited[at..at + 100].copy_from_slice(&noise(self.below(1 << 40), 100));
+                edited
+            }
             1 => {
                 let mut edited = noise(100 + seed % 2, 2600 << 10);
                 let at = usize::try_from(self.below(2000 << 10)).unwrap();
@@ -131,14 +140,15 @@ impl Model {
             nonce: actor.nonce,
         };
         let old = self.refs.get(&name).copied();
-        let change = Change { refs: vec![move_ref(name.clone(), old, to, "")], default_branch: None };
+        let change = Change { refs: vec![move_ref(name.clone(), old, to, "")], ..Change::default() };
         open(&self.media).vault().begin(context).unwrap().publish(change).unwrap();
         self.moved(name, to);
     }
 
     fn act(&mut self) {
         self.now += i64::try_from(self.below(4)).unwrap() * DAY;
-        match self.below(10) {
+        match self.below(11) {
+            10 => self.optimize(),
             0 => {
                 let name = RefName::branch(&format!("b{}", self.below(3))).unwrap();
                 if let Some(at) = self.pick(self.refs.values().copied().collect::<Vec<_>>()) {
@@ -204,11 +214,53 @@ impl Model {
         self.check(keep_since);
     }
 
+    fn optimize(&mut self) {
+        let compression = match self.below(3) {
+            0 => Compression::None,
+            1 => Compression::Auto,
+            _ => Compression::Max,
+        };
+        let revisions = if self.below(2) == 0 {
+            self.pick(self.refs.values().copied().collect::<Vec<_>>())
+                .iter()
+                .map(ToString::to_string)
+                .collect()
+        } else {
+            Vec::new()
+        };
+        let keep_latest = self.below(3) == 0;
+        let options = OptimizeOptions { compression, revisions, keep_latest, ..OptimizeOptions::default() };
+        let (before, known) = (bytes(&self.media), self.nameable());
+        let report = open(&self.media).optimize(&options, &actor(self.now), &mut |_| ()).unwrap();
+        assert_eq!(report.reclaimed_size, before - bytes(&self.media), "{report:?}");
+        assert!(report.notes.is_empty(), "{report:?}");
+        assert_eq!(report.saved_size >= 0, report.before_size >= report.after_size);
+        let again = open(&self.media).optimize(&options, &actor(self.now), &mut |_| ()).unwrap();
+        let done = (again.optimized_pack_count, again.reclaimed_size, again.transactions.len());
+        assert_eq!(done, (0, 0, 0), "{compression:?} after {report:?}: {again:?}");
+        assert_eq!(known, self.nameable(), "{report:?}");
+        self.check_content(None);
+    }
+
+    /// The commits that are there.
+    fn nameable(&self) -> BTreeSet<ObjectId> {
+        let repository = open(&self.media);
+        let is_there = |id: &&ObjectId| repository.rev_parse(&id.to_string()).is_ok();
+        self.commits.keys().filter(is_there).copied().collect()
+    }
+
     /// All that is needed is there, byte for byte; nothing is wrong, and nothing lies about.
     fn check(&self, keep_since: Option<i64>) {
         let repository = open(&self.media);
         let report = repository.verify(true, &mut |_| ()).unwrap();
         assert!(report.ok && report.warnings.is_empty() && report.leftovers.is_empty(), "{report:?}");
+        self.check_content(keep_since);
+    }
+
+    fn check_content(&self, keep_since: Option<i64>) {
+        let repository = open(&self.media);
+        let report = repository.verify(true, &mut |_| ()).unwrap();
+        assert!(report.ok && report.warnings.is_empty(), "{report:?}");
         let recent = self.moves.iter().filter(|(time, _)| keep_since.is_some_and(|since| *time >= since));
         let recent: BTreeSet<ObjectId> = recent.map(|(_, id)| *id).collect();
         for id in self.refs.values() {

@@ -209,3 +209,38 @@ impl Drop for Guarded<'_> {
         self.0.hv(["umount", "mnt"]);
     }
 }
+
+/// What a mount reads is stored another way meanwhile: it goes on reading, and what it held is freed after it.
+#[test]
+fn a_mount_reads_on_while_what_it_shows_is_stored_again() {
+    if !can_mount() {
+        return;
+    }
+    let desk = Desk::new();
+    let content = crate::cli::compression::weights(1 << 20);
+    desk.commit_file("w.bin", &content);
+    let mount = Mount::new(&desk, "mnt", "main");
+    let mut open = File::open(mount.path.join("w.bin")).unwrap();
+    let mut found = vec![0; 1000];
+    open.read_exact(&mut found).unwrap();
+    let said = desk.on(["optimize", "--json"]).json();
+    assert!(
+        said["saved_size"].as_i64().unwrap() > 0 && said["reclaimed_size"].as_i64().unwrap() < 0,
+        "{said}"
+    );
+    open.read_to_end(&mut found).unwrap();
+    assert!(found == content);
+    drop(open);
+    assert!(fs::read(mount.path.join("w.bin")).unwrap() == content);
+    // A mount made now reads what is stored now.
+    let later = Mount::new(&desk, "later", "main");
+    assert!(fs::read(later.path.join("w.bin")).unwrap() == content);
+    later.end();
+    mount.end();
+    let freed = desk.on(["gc", "--json"]).json();
+    assert!(
+        freed["reclaimed_chunk_size"].as_i64().unwrap() >= i64::try_from(content.len()).unwrap(),
+        "{freed}"
+    );
+    assert!(desk.content(":w.bin") == content);
+}

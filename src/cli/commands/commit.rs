@@ -37,15 +37,8 @@ pub(in crate::cli) struct CommitArgs {
     /// Commit even when nothing changes
     #[arg(long)]
     allow_empty: bool,
-    /// Commit symlinks even when they dangle or lead out of the folder that is committed
-    #[arg(long)]
-    keep_links: bool,
-    /// Read every file, also those that have not changed since they were last committed
-    #[arg(long)]
-    rehash: bool,
-    /// Compress new content: none, what shrinks much (auto), or weights too (max)
-    #[arg(long, value_name = "HOW", default_value = "auto", value_parser = parse::compression)]
-    compression: Compression,
+    #[command(flatten)]
+    reading: Reading,
     /// Add a file or folder at a path (`.` is the root, for folders)
     #[arg(long, value_name = "REPO_PATH=LOCAL")]
     add: Vec<String>,
@@ -57,6 +50,28 @@ pub(in crate::cli) struct CommitArgs {
     copy: Vec<String>,
     /// Files and folders to add under their own names
     local: Vec<PathBuf>,
+}
+
+/// How local files are read and stored.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Reading {
+    /// Commit symlinks even when they dangle or lead out of the folder that is committed
+    #[arg(long)]
+    keep_links: bool,
+    /// Read every file, also those that have not changed since they were last committed
+    #[arg(long)]
+    rehash: bool,
+    /// Compress new content: none, what shrinks much (auto), or weights too (max) [default: as the vault is set to]
+    #[arg(long, value_name = "HOW", value_parser = parse::compression)]
+    compression: Option<Compression>,
+}
+
+impl Reading {
+    /// The options of a commit with them.
+    pub(super) fn apply(&self, options: CommitOptions) -> CommitOptions {
+        let Self { keep_links, rehash, compression } = *self;
+        CommitOptions { keep_links, rehash, compression, ..options }
+    }
 }
 
 pub(super) fn run(cli: &Cli, args: &CommitArgs, matches: &ArgMatches) -> Result<(), Failure> {
@@ -73,10 +88,9 @@ pub(super) fn run(cli: &Cli, args: &CommitArgs, matches: &ArgMatches) -> Result<
         parent_commit: args.parent.clone(),
         author: Some(identity::author(args.author.as_deref(), args.date.as_deref())?),
         allow_empty: args.allow_empty,
-        keep_links: args.keep_links,
-        rehash: args.rehash,
-        compression: args.compression,
+        ..CommitOptions::default()
     };
+    let options = args.reading.apply(options);
     let bar = Bar::new(cli.json);
     let outcome =
         repository.create_commit(&operations, &options, &identity::actor()?, &mut |event| bar.commit(event));

@@ -10,7 +10,7 @@ use crate::Repository;
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
 use crate::cli::{identity, output};
-use crate::ops::InitOptions;
+use crate::ops::{Compression, InitOptions};
 
 /// Make a vault
 ///
@@ -26,12 +26,19 @@ pub(in crate::cli) struct InitArgs {
     /// Files of this size and more are LFS pointers in Git's eyes, as on the Hub
     #[arg(long, value_name = "SIZE", default_value = "10MiB", value_parser = crate::cli::parse::size)]
     large_file_threshold: u64,
+    /// How commits compress new content when they don't say: none, what shrinks much (auto), or weights too (max);
+    /// `hv settings` changes it
+    #[arg(long, value_name = "HOW", default_value = "auto", value_parser = crate::cli::parse::compression)]
+    compression: Compression,
 }
 
 pub(super) fn run(cli: &Cli, args: &InitArgs) -> Result<(), Failure> {
     let dir = args.dir.as_ref().unwrap_or(&cli.vault);
-    let options =
-        InitOptions { branch: args.initial_branch.clone(), large_file_threshold: args.large_file_threshold };
+    let options = InitOptions {
+        branch: args.initial_branch.clone(),
+        large_file_threshold: args.large_file_threshold,
+        compression: args.compression,
+    };
     let (repository, created) =
         Repository::init(dir, &options, &identity::actor()?).map_err(|error| Failure::from(error).at(dir))?;
     let root = repository.root().unwrap_or(dir).display().to_string();

@@ -18,11 +18,13 @@ pub(super) mod merge_base;
 pub(super) mod mount;
 mod mount_view;
 pub(super) mod op;
+pub(super) mod optimize;
 pub(super) mod reflog;
 pub(super) mod replay;
 pub(super) mod reset;
 pub(super) mod rev_parse;
 pub(super) mod rm;
+pub(super) mod settings;
 mod settle;
 pub(super) mod show;
 pub(super) mod snapshot;
@@ -77,6 +79,8 @@ pub(super) fn run(cli: &Cli, matches: &ArgMatches) -> Result<(), Failure> {
         Command::Dedup(args) => dedup::run(cli, args),
         Command::Squash(args) => squash::run(cli, args),
         Command::Gc(args) => gc::run(cli, args),
+        Command::Settings(args) => settings::run(cli, args),
+        Command::Optimize(args) => optimize::run(cli, args),
         Command::Mount(args) => mount::run(cli, args),
         Command::Mounts => umount::list(cli),
         Command::Umount(args) => umount::run(cli, args),

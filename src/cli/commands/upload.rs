@@ -4,15 +4,15 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::commit::{repo_path, show};
+use super::commit::{Reading, repo_path, show};
 use super::open;
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
 use crate::cli::progress::Bar;
-use crate::cli::{identity, output, parse};
+use crate::cli::{identity, output};
 use crate::ops::patterns::{PathFilter, patterns};
 use crate::ops::upload::FolderUpload;
-use crate::ops::{AddSource, CommitOptions, Compression, RepoPath};
+use crate::ops::{AddSource, CommitOptions, RepoPath};
 
 /// Commit a file, or the content of a folder
 ///
@@ -38,6 +38,8 @@ pub(in crate::cli) struct UploadArgs {
     respect_ignore: bool,
     #[command(flatten)]
     how: How,
+    #[command(flatten)]
+    reading: Reading,
 }
 
 /// How verbs that commit one thing do it.
@@ -64,12 +66,6 @@ pub(in crate::cli) struct How {
     /// Commit even when nothing changes
     #[arg(long)]
     allow_empty: bool,
-    /// Commit symlinks even when they dangle or lead out of the folder that is committed
-    #[arg(long)]
-    keep_links: bool,
-    /// Compress new content: none, what shrinks much (auto), or weights too (max)
-    #[arg(long, value_name = "HOW", default_value = "auto", value_parser = parse::compression)]
-    compression: Compression,
 }
 
 impl How {
@@ -82,9 +78,7 @@ impl How {
             parent_commit: self.parent.clone(),
             author: Some(identity::author(self.author.as_deref(), self.date.as_deref())?),
             allow_empty: self.allow_empty,
-            keep_links: self.keep_links,
-            rehash: false,
-            compression: self.compression,
+            ..CommitOptions::default()
         })
     }
 }
@@ -99,7 +93,7 @@ pub(super) fn run(cli: &Cli, args: &UploadArgs) -> Result<(), Failure> {
         )));
     }
     let path_in_repo = path_in_repo(args, is_folder)?;
-    let options = args.how.options("")?;
+    let options = args.reading.apply(args.how.options("")?);
     let actor = identity::actor()?;
     let repository = open(cli)?;
     let bar = Bar::new(cli.json);

@@ -192,7 +192,7 @@ fn publish(
         }
     };
     let refs = vec![move_ref(branch.clone(), Some(before), Some(to), reflog)];
-    transaction.publish(Change { refs, default_branch: None })?;
+    transaction.publish(Change { refs, ..Change::default() })?;
     Ok(to)
 }
 

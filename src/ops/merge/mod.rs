@@ -402,7 +402,7 @@ mod tests {
         let (ours, theirs) = (commit(files[1], files[0], vec![base]), commit(files[0], files[2], vec![base]));
         let branch = |name: &str, id| move_ref(RefName::branch(name).unwrap(), None, Some(id), "test");
         let refs = vec![branch("ours", ours), branch("theirs", theirs)];
-        transaction.publish(Change { refs, default_branch: None }).unwrap();
+        transaction.publish(Change { refs, ..Change::default() }).unwrap();
         drop(transaction);
         let options = MergeOptions { target_revision: Some("ours".to_owned()), ..MergeOptions::default() };
         assert_eq!(repository.merge("theirs", &options, &actor(10)).unwrap().status, MergeStatus::Merged);
@@ -485,7 +485,7 @@ mod tests {
         };
         let theirs = transaction.add_object(Kind::Commit, &commit.encode()).unwrap();
         let refs = vec![move_ref(RefName::branch("theirs").unwrap(), None, Some(theirs), "test")];
-        transaction.publish(Change { refs, default_branch: None }).unwrap();
+        transaction.publish(Change { refs, ..Change::default() }).unwrap();
         drop(transaction);
         put(&repository, 3, "main", "g", "2");
         let by_path = vec![(RepoPath::new("A").unwrap(), Resolution::Theirs)];
@@ -515,7 +515,7 @@ mod tests {
         };
         let id = transaction.add_object(Kind::Commit, &commit.encode()).unwrap();
         let refs = vec![move_ref(RefName::branch("alone").unwrap(), None, Some(id), "test")];
-        transaction.publish(Change { refs, default_branch: None }).unwrap();
+        transaction.publish(Change { refs, ..Change::default() }).unwrap();
         drop(transaction);
         let options = MergeOptions::default();
         let refused = repository.merge("alone", &options, &actor(3)).unwrap_err();

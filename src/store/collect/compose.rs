@@ -4,17 +4,16 @@
 //! as runs, and extents are translated run by run. A chunk that fails its check on the way stops the collection:
 //! damage is not copied. Counting goes through the same motions without reading a byte of content.
 
-use std::collections::HashMap;
-
 use super::marked;
 use super::survey::{Fate, Plan, chunks_of};
 use crate::store::catalog::{Catalog, Pack};
 use crate::store::error::StoreError;
 use crate::store::id::PackId;
 use crate::store::index::write::PackDraft;
-use crate::store::index::{self, ChunkRow, Extent, FileRow, Index, IndexBuilder, ObjectRow, PackRow, Stored};
+use crate::store::index::{self, ChunkRow, FileRow, Index, IndexBuilder, ObjectRow, PackRow, Stored};
 use crate::store::log::record::NewPack;
 use crate::store::mark::{Marks, locate_pack};
+use crate::store::moves::Moves;
 use crate::store::object::Kind;
 use crate::store::pack::{self, INLINE_LIMIT, PACK_LIMIT};
 use crate::store::transaction::Transaction;
@@ -110,48 +109,6 @@ impl Target<'_, '_> {
     }
 }
 
-/// A run of decoded bytes that moved together.
-struct Run {
-    start: u64,
-    end: u64,
-    pack: PackId,
-    to: u64,
-}
-
-/// Where chunks went, by the pack they were in; those inside an index by its number too. Ascending.
-#[derive(Default)]
-struct Moves(HashMap<(PackId, usize), Vec<Run>>);
-
-impl Moves {
-    fn note(&mut self, from: (PackId, usize), row: &ChunkRow, (pack, to): (PackId, u64)) {
-        let (start, end) = (row.raw_start, row.raw_start + u64::from(row.raw_len));
-        let runs = self.0.entry(from).or_default();
-        match runs.last_mut() {
-            Some(last)
-                if last.end == start && last.pack == pack && last.to + (last.end - last.start) == to =>
-            {
-                last.end = end;
-            }
-            _ => runs.push(Run { start, end, pack, to }),
-        }
-    }
-
-    /// The extents that say what `extent` said.
-    fn translate(&self, from: (PackId, usize), extent: &Extent) -> Option<Vec<Extent>> {
-        let Some(runs) = self.0.get(&from) else { return Some(vec![*extent]) };
-        let (mut at, end) = (extent.start, extent.start + extent.len);
-        let mut next = runs.partition_point(|run| run.end <= at);
-        let mut found = Vec::new();
-        while at < end {
-            let run = runs.get(next).filter(|run| run.start <= at)?;
-            let stop = run.end.min(end);
-            found.push(Extent { pack: run.pack, start: run.to + (at - run.start), len: stop - at });
-            (at, next) = (stop, next + 1);
-        }
-        Some(found)
-    }
-}
-
 /// Says again all that is needed of what the plan moves or rewrites.
 pub(super) fn compose(
     catalog: &Catalog,
@@ -203,7 +160,7 @@ fn packs(
         }
         let pack = Pack::of(index, row);
         // Noted even when nothing of it is live, so that no extent can be taken over as it is.
-        moves.0.entry((PackId::HERE, at)).or_default();
+        moves.leave((PackId::HERE, at));
         for ordinal in chunks_of(&row).filter(|&ordinal| marks.chunks.has(ordinal)) {
             let chunk: ChunkRow = index.row(ordinal)?;
             let stored = target.stored(catalog, &pack, &chunk)?;
@@ -229,22 +186,10 @@ fn files(
         if !plan.rewritten[at] && !plan.moves(&extents) {
             continue;
         }
-        let mut said: Vec<Extent> = Vec::with_capacity(extents.len());
-        for extent in &extents {
-            let from = (extent.pack, if extent.pack == PackId::HERE { at } else { 0 });
-            let moved = moves.translate(from, extent).ok_or_else(|| {
-                let detail = format!("sha256:{} lies in chunks that were not kept", row.sha256);
-                StoreError::damaged(&index::path_of(index.id()), detail)
-            })?;
-            for extent in moved {
-                match said.last_mut() {
-                    Some(last) if last.pack == extent.pack && last.start + last.len == extent.start => {
-                        last.len += extent.len;
-                    }
-                    _ => said.push(extent),
-                }
-            }
-        }
+        let said = moves.translate(at, &extents).ok_or_else(|| {
+            let detail = format!("sha256:{} lies in chunks that were not kept", row.sha256);
+            StoreError::damaged(&index::path_of(index.id()), detail)
+        })?;
         target.builder().add_file(row.sha256, row.size, said);
     }
     Ok(())

@@ -11,7 +11,7 @@ mod survey;
 
 use std::collections::HashSet;
 
-pub use run::{Basis, Collector, Freed, Outcome, leftovers, readers};
+pub use run::{Basis, Collector, Freed, Outcome, leftovers, log_len, readers};
 pub use survey::{Folder, Plan};
 
 use super::catalog::Catalog;

@@ -11,12 +11,10 @@ use super::Policy;
 use super::compose::{Count, Target, compose};
 use super::survey::{Folder, Plan};
 use crate::store::error::StoreError;
-use crate::store::frame;
 use crate::store::id::{IndexId, PackId};
 use crate::store::index;
 use crate::store::lease::{self, Lease};
-use crate::store::log::CHECKPOINT_EVERY;
-use crate::store::log::record::{CHECKPOINT, RECORD};
+use crate::store::log::{CHECKPOINT_EVERY, checkpoint_path, record_path};
 use crate::store::mark::Marks;
 use crate::store::media::{Lock, LockMode, Media, Wait};
 use crate::store::pack;
@@ -127,6 +125,12 @@ pub fn leftovers(media: &dyn Media) -> Result<Vec<(String, u64)>, StoreError> {
     Ok(paths.filter_map(|path| media.len(&path).ok().flatten().map(|len| (path, len))).collect())
 }
 
+/// Bytes of the log files of one transaction.
+pub fn log_len(media: &dyn Media, seq: u64) -> u64 {
+    let len = |path: String| media.len(&path).ok().flatten().unwrap_or(0);
+    len(record_path(seq)) + len(checkpoint_path(seq))
+}
+
 /// Who is reading: leases that are held, by name; `None` for one that cannot be read.
 pub fn readers(media: &dyn Media) -> Result<Vec<(PackId, Option<Lease>)>, StoreError> {
     lease::held(media)
@@ -168,11 +172,11 @@ impl Basis<'_> {
         let id = (index > 0).then_some(IndexId::from_bytes([0; 32]));
         let state = &self.view.state;
         let record = self.retired(plan).into_record(plain_record(context, state, count.packs, id));
-        let (bytes, checksum) = frame::encode(RECORD, &record);
+        let (bytes, checksum) = record.encode();
         let mut after = state.clone();
         after.fold(&record, checksum);
         let checkpoint = after.to_checkpoint().filter(|_| record.seq.is_multiple_of(CHECKPOINT_EVERY));
-        let checkpoint = checkpoint.map_or(0, |checkpoint| frame::encode(CHECKPOINT, &checkpoint).0.len());
+        let checkpoint = checkpoint.map_or(0, |checkpoint| checkpoint.encode().0.len());
         Ok((packs, index + (bytes.len() + checkpoint) as u64))
     }
 
@@ -308,15 +312,9 @@ impl Collector<'_> {
         let is_new = published.view.state.indexes.last().is_none_or(|id| !basis.folder.has_index(*id));
         let index = if is_new { published.stored_bytes - packs } else { 0 };
         outcome.freed.new_packs += packs;
-        outcome.freed.new_indexes += index + self.log_len(published.seq);
+        outcome.freed.new_indexes += index + log_len(self.vault.media(), published.seq);
         outcome.transactions.push(published.seq);
         Ok(published.view)
-    }
-
-    /// Bytes of the log files of one transaction.
-    fn log_len(&self, seq: u64) -> u64 {
-        let len = |path: String| self.vault.media().len(&path).ok().flatten().unwrap_or(0);
-        len(crate::store::log::record_path(seq)) + len(crate::store::log::checkpoint_path(seq))
     }
 
     /// On a full disk: first a record that only retires whole dead packs, then the rest in the room that gives.

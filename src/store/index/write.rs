@@ -186,11 +186,16 @@ impl IndexBuilder {
     }
 
     /// Takes over everything an existing index says, so that it can be retired, but for packs that are gone and
-    /// files that lie in one.
+    /// files that lie in one. `is_said` tells which contents an index that stays says better.
     ///
     /// # Errors
     /// [`StoreError::Damaged`] for one whose rows make no sense together; part of it may have been taken over.
-    pub fn absorb(&mut self, index: &Index, is_gone: &dyn Fn(PackId) -> bool) -> Result<(), StoreError> {
+    pub fn absorb(
+        &mut self,
+        index: &Index,
+        is_gone: &dyn Fn(PackId) -> bool,
+        is_said: &dyn Fn(Sha256) -> bool,
+    ) -> Result<(), StoreError> {
         index.check_layout()?;
         let mut base = 0;
         for pack in index.rows::<PackRow>() {
@@ -206,7 +211,7 @@ impl IndexBuilder {
                 self.packs.insert(pack.id, draft);
             }
         }
-        self.absorb_files(index, base, is_gone)?;
+        self.absorb_files(index, base, is_gone, is_said)?;
         self.absorb_objects(index)
     }
 
@@ -215,11 +220,12 @@ impl IndexBuilder {
         index: &Index,
         base: u64,
         is_gone: &dyn Fn(PackId) -> bool,
+        is_said: &dyn Fn(Sha256) -> bool,
     ) -> Result<(), StoreError> {
         for file in index.rows::<FileRow>() {
             let file = file?;
             let mut extents = index.extents(&file)?;
-            if extents.iter().any(|extent| is_gone(extent.pack)) {
+            if extents.iter().any(|extent| is_gone(extent.pack)) || is_said(file.sha256) {
                 continue;
             }
             for extent in extents.iter_mut().filter(|extent| extent.pack == PackId::HERE) {

@@ -14,26 +14,26 @@ const GROUP: usize = 4 << 20;
 
 /// Chunks that wait for each other.
 #[derive(Debug, Default)]
-pub(super) struct Group {
-    pub(super) hashes: Vec<ChunkHash>,
-    pub(super) chunks: Vec<Vec<u8>>,
+pub(in crate::store) struct Group {
+    pub(in crate::store) hashes: Vec<ChunkHash>,
+    pub(in crate::store) chunks: Vec<Vec<u8>>,
     bytes: usize,
 }
 
 impl Group {
-    pub(super) fn push(&mut self, hash: ChunkHash, raw: Vec<u8>) {
+    pub(in crate::store) fn push(&mut self, hash: ChunkHash, raw: Vec<u8>) {
         self.bytes += raw.len();
         self.hashes.push(hash);
         self.chunks.push(raw);
     }
 
-    pub(super) fn is_full(&self) -> bool {
+    pub(in crate::store) fn is_full(&self) -> bool {
         self.bytes >= GROUP
     }
 }
 
 /// Hands over each of `chunks` with its codec and its stored bytes.
-pub(super) fn encode_all(
+pub(in crate::store) fn encode_all(
     chunks: &[Vec<u8>],
     compression: Compression,
     mut each: impl FnMut(usize, Codec, &[u8]) -> Result<(), StoreError>,

@@ -7,15 +7,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::store::frame::Checksum;
+use crate::store::frame::{self, Checksum};
 use crate::store::id::{IndexId, ObjectId, PackId};
 use crate::store::object::Timestamp;
+use crate::store::pack::Compression;
 use crate::store::refname::RefName;
 
 /// Frame kind of a record.
 pub const RECORD: &str = "record";
 /// Frame kind of a checkpoint.
 pub const CHECKPOINT: &str = "checkpoint";
+/// Version of what says how content is compressed: a program that does not know that must not take part.
+const SETTINGS: u32 = 2;
 
 /// One transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +42,9 @@ pub struct Record {
     /// The default branch from now on, when it changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_branch: Option<RefName>,
+    /// How hard content is compressed from now on when nothing else is said, when that changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compression: Option<Compression>,
     /// Packs it brought.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub packs: Vec<NewPack>,
@@ -58,6 +64,11 @@ pub struct Record {
 }
 
 impl Record {
+    /// The bytes of its file, and the checksum of their JSON part.
+    pub fn encode(&self) -> (Vec<u8>, Checksum) {
+        frame::encode_as(if self.compression.is_some() { SETTINGS } else { frame::VERSION }, RECORD, self)
+    }
+
     /// When it was made, with the maker's offset.
     pub fn timestamp(&self) -> Timestamp {
         Timestamp { seconds: self.time, offset_minutes: self.offset }
@@ -108,6 +119,9 @@ pub struct Checkpoint {
     pub refs: BTreeMap<RefName, ObjectId>,
     /// The default branch.
     pub default_branch: RefName,
+    /// How hard content is compressed when nothing else is said.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub compression: Compression,
     /// The live indexes, oldest first.
     pub indexes: Vec<IndexId>,
     /// Packs that live indexes may still describe and that are retired.
@@ -116,6 +130,19 @@ pub struct Checkpoint {
     /// Number of the newest transaction that collects; 0 when there is none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub collected: u64,
+}
+
+impl Checkpoint {
+    /// The bytes of its file, and the checksum of their JSON part.
+    pub fn encode(&self) -> (Vec<u8>, Checksum) {
+        let version = if is_usual(&self.compression) { frame::VERSION } else { SETTINGS };
+        frame::encode_as(version, CHECKPOINT, self)
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_usual(compression: &Compression) -> bool {
+    *compression == Compression::default()
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]

@@ -401,6 +401,7 @@ mod tests {
     use super::*;
     use crate::store::id::IndexId;
     use crate::store::media::memory::MemoryMedia;
+    use crate::store::pack::Compression;
 
     fn write(memory: &MemoryMedia, path: &str, bytes: &[u8]) {
         let mut sink = memory.create(path).unwrap();
@@ -416,7 +417,15 @@ mod tests {
             let at = Previous { seq, checksum: frame::encode(RECORD, &seq).1 };
             let (refs, default_branch) = (BTreeMap::new(), "refs/heads/main".parse().unwrap());
             let (indexes, retired_packs) = (Vec::<IndexId>::new(), std::collections::BTreeSet::new());
-            let checkpoint = Checkpoint { at, refs, default_branch, indexes, retired_packs, collected: 0 };
+            let checkpoint = Checkpoint {
+                at,
+                refs,
+                default_branch,
+                compression: Compression::default(),
+                indexes,
+                retired_packs,
+                collected: 0,
+            };
             write(&memory, &checkpoint_path(seq), &frame::encode(CHECKPOINT, &checkpoint).0);
         }
         (1..=newest).for_each(|seq| write(&memory, &record_path(seq), b""));

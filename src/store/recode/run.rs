@@ -1,0 +1,193 @@
+//! Recoding some packs within a transaction.
+//!
+//! First the files that are to be kept whole: as when they are committed, each becomes a pack that is, byte for byte, the
+//! file. Then what is left, in the order it lies in, so that what was read forward still is. A chunk that fails its check
+//! on the way stops it all: damage is not copied. Memory is bounded by a group of chunks, and by what files' extents take.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::sources::{Source, Sources, User};
+use super::survey::samples;
+use crate::store::error::StoreError;
+use crate::store::id::{PackId, Sha256};
+use crate::store::index::{self, ChunkRow, Codec, Extent};
+use crate::store::ingest::encode::{Group, encode_all};
+use crate::store::ingest::{WHOLE_FILE, WORTH_SHARING};
+use crate::store::moves::Moves;
+use crate::store::pack::{Compression, SharedPack, worthwhile};
+use crate::store::transaction::Transaction;
+
+/// What was recoded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Recoded {
+    /// Bytes that were stored for it before.
+    pub before: u64,
+    /// Bytes that are stored for it now.
+    pub after: u64,
+    /// Contents that were said again.
+    pub files: u64,
+}
+
+/// A file that gets a pack of its own: its chunks, as [`Sources::whole_chunks`] gives them.
+type Whole = (usize, Vec<(usize, u32, ChunkRow)>);
+
+impl Transaction<'_> {
+    /// Stores what files need of `packs` again, in new packs, with `compression` as a commit would. Every file that lies
+    /// in them moves along. `progress` is told how many more decoded bytes were stored.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when something that is needed of them is damaged or missing.
+    pub fn recode(
+        &mut self,
+        packs: &[PackId],
+        compression: Compression,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Recoded, StoreError> {
+        let base = Arc::clone(&self.base);
+        let mut sources = Sources::find(&base.catalog, packs)?;
+        let mut done = Recoded { files: sources.users.len() as u64, ..Recoded::default() };
+        let mut work =
+            Work { transaction: self, compression, progress, done: &mut done, moves: Moves::default() };
+        let wholes = work.wholes(&mut sources)?;
+        work.rest(&sources)?;
+        work.moves.sort();
+        let Work { moves, .. } = work;
+        for user in &sources.users {
+            let extents = match wholes.get(&user.sha256) {
+                Some(&pack) => vec![Extent { pack, start: 0, len: user.size }],
+                None => moves.translate(user.at, &user.extents).ok_or_else(|| lost(&sources, user))?,
+            };
+            self.builder.add_file(user.sha256, user.size, extents);
+        }
+        // Also when it is small: what lies inside an index is shared with nobody and not recoded again.
+        if let Some(shared) = self.shared.take() {
+            self.closed.push(shared.into_file(&*self.vault.media)?);
+        }
+        Ok(done)
+    }
+}
+
+fn lost(sources: &Sources<'_>, user: &User) -> StoreError {
+    let detail = format!("sha256:{} lies in chunks that no pack has", user.sha256);
+    StoreError::damaged(&index::path_of(sources.catalog.indexes()[user.at].id()), detail)
+}
+
+/// Recoding in progress.
+struct Work<'t, 'v, 'p> {
+    transaction: &'t mut Transaction<'v>,
+    compression: Compression,
+    progress: &'p mut dyn FnMut(u64),
+    done: &'p mut Recoded,
+    moves: Moves,
+}
+
+impl Work<'_, '_, '_> {
+    /// Stores whole files; answers their packs.
+    fn wholes(&mut self, sources: &mut Sources<'_>) -> Result<HashMap<Sha256, PackId>, StoreError> {
+        let mut found = HashMap::new();
+        for n in 0..sources.users.len() {
+            if let Some((n, chunks)) = self.whole(sources, n)? {
+                let id = self.write_whole(sources, &chunks)?;
+                found.insert(sources.users[n].sha256, id);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether a file is to be kept whole: by the rules of a commit.
+    fn whole(&self, sources: &Sources<'_>, n: usize) -> Result<Option<Whole>, StoreError> {
+        let user = &sources.users[n];
+        if user.size < WHOLE_FILE {
+            return Ok(None);
+        }
+        let Some(chunks) = sources.whole_chunks(user)? else { return Ok(None) };
+        let is_needed = |(n, ordinal, _): &&(usize, u32, ChunkRow)| sources.packs[*n].needed.has(*ordinal);
+        let new: u64 = chunks.iter().filter(is_needed).map(|(_, _, row)| u64::from(row.raw_len)).sum();
+        if user.size.saturating_sub(new).saturating_mul(WORTH_SHARING) >= user.size {
+            return Ok(None);
+        }
+        if self.compression != Compression::None {
+            let mut stretches = Vec::with_capacity(user.extents.len());
+            let record = sources.catalog.file(user.sha256)?;
+            for extent in &user.extents {
+                let pack = sources.catalog.pack_of(&record, extent)?;
+                stretches.push((pack, extent.start..extent.start + extent.len));
+            }
+            let bytes: Vec<_> =
+                samples(sources.catalog, &stretches)?.into_iter().map(|(_, raw)| raw).collect();
+            if worthwhile(self.compression, &bytes) != Compression::None {
+                return Ok(None);
+            }
+        }
+        Ok(Some((n, chunks)))
+    }
+
+    fn write_whole(
+        &mut self,
+        sources: &mut Sources<'_>,
+        chunks: &[(usize, u32, ChunkRow)],
+    ) -> Result<PackId, StoreError> {
+        let media = &*self.transaction.vault.media;
+        let (id, tmp) = (self.transaction.next_pack(), self.transaction.next_tmp());
+        let mut pack = SharedPack::new(id, tmp);
+        for (n, ordinal, row) in chunks {
+            let source = &mut sources.packs[*n];
+            let raw = sources.catalog.read_chunk(&source.pack, row)?;
+            let to = pack.push(media, row.hash, raw.len(), Codec::Raw, &raw)?;
+            if source.needed.clear(*ordinal) {
+                self.done.before += u64::from(row.stored_len);
+                self.moves.note(source.place, row, (id, to));
+            }
+            (self.progress)(raw.len() as u64);
+        }
+        self.done.after += pack.stored_len();
+        let file = pack.into_file(media)?;
+        self.transaction.closed.push(file);
+        self.transaction.relieve()?;
+        Ok(id)
+    }
+
+    /// Stores what no whole file took along.
+    fn rest(&mut self, sources: &Sources<'_>) -> Result<(), StoreError> {
+        for source in &sources.packs {
+            self.moves.leave(source.place);
+            let (mut group, mut rows) = (Group::default(), Vec::new());
+            let first = source.pack.row.first_chunk;
+            for ordinal in first..first.saturating_add(source.pack.row.chunk_count) {
+                if !source.needed.has(ordinal) {
+                    continue;
+                }
+                let row: ChunkRow = source.pack.index.row(ordinal)?;
+                group.push(row.hash, sources.catalog.read_chunk(&source.pack, &row)?);
+                rows.push(row);
+                if group.is_full() {
+                    self.store(source, &mut group, &mut rows)?;
+                }
+            }
+            self.store(source, &mut group, &mut rows)?;
+        }
+        Ok(())
+    }
+
+    /// Encodes a group of chunks on every core and appends them to the shared pack, in order.
+    fn store(
+        &mut self,
+        source: &Source,
+        group: &mut Group,
+        rows: &mut Vec<ChunkRow>,
+    ) -> Result<(), StoreError> {
+        let (Group { chunks, .. }, rows) = (std::mem::take(group), std::mem::take(rows));
+        encode_all(&chunks, self.compression, |n, codec, stored| {
+            let row = &rows[n];
+            let media = &*self.transaction.vault.media;
+            let shared = self.transaction.shared_pack()?;
+            let to = shared.push(media, row.hash, chunks[n].len(), codec, stored)?;
+            self.moves.note(source.place, row, (shared.id(), to));
+            self.done.before += u64::from(row.stored_len);
+            self.done.after += stored.len() as u64;
+            (self.progress)(u64::from(row.raw_len));
+            Ok(())
+        })
+    }
+}

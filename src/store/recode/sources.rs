@@ -1,0 +1,122 @@
+//! What files need of the packs that are recoded: which files, and which chunks.
+//!
+//! Only records that readers are given count. A file that also has content inside an index takes that along, because no
+//! other index can point there. Reads indexes only.
+
+use std::collections::{HashMap, HashSet};
+
+use super::survey::each_chunk;
+use crate::store::catalog::{Catalog, Pack};
+use crate::store::error::StoreError;
+use crate::store::id::{PackId, Sha256};
+use crate::store::index::{self, ChunkRow, Extent, FileRow};
+use crate::store::mark::{Bits, locate_file, locate_pack};
+use crate::store::moves::{Place, place_of};
+
+/// A file some of which is recoded.
+#[derive(Debug)]
+pub(super) struct User {
+    pub(super) sha256: Sha256,
+    pub(super) size: u64,
+    /// Number of the index that has its record.
+    pub(super) at: usize,
+    pub(super) extents: Vec<Extent>,
+}
+
+/// A pack that is recoded.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) place: Place,
+    pub(super) pack: Pack,
+    /// Chunks that a file needs and that went nowhere yet, by their ordinals.
+    pub(super) needed: Bits,
+}
+
+/// All of it.
+#[derive(Debug)]
+pub(super) struct Sources<'c> {
+    pub(super) catalog: &'c Catalog,
+    /// In order of their records' indexes, oldest first.
+    pub(super) users: Vec<User>,
+    /// In the order that was asked for; content inside indexes comes last.
+    pub(super) packs: Vec<Source>,
+    by_place: HashMap<Place, usize>,
+}
+
+impl<'c> Sources<'c> {
+    /// Looks through all file records for those that lie in `packs`.
+    pub(super) fn find(catalog: &'c Catalog, packs: &[PackId]) -> Result<Self, StoreError> {
+        let mut found = Self { catalog, users: Vec::new(), packs: Vec::new(), by_place: HashMap::new() };
+        for &id in packs {
+            if let Some((holder, row)) = locate_pack(catalog, id)? {
+                found.add((id, 0), Pack::of(&catalog.indexes()[holder], row));
+            }
+        }
+        let wanted: HashSet<PackId> = packs.iter().copied().collect();
+        for (at, index) in catalog.indexes().iter().enumerate() {
+            for ordinal in 0..index.count::<FileRow>() {
+                let row: FileRow = index.row(ordinal)?;
+                let extents = index.extents(&row)?;
+                let is_wanted = extents.iter().any(|extent| wanted.contains(&extent.pack));
+                let is_given = || -> Result<bool, StoreError> {
+                    let given = locate_file(catalog, row.sha256)?;
+                    Ok(given.is_some_and(|(holder, found, _)| (holder, found) == (at, ordinal)))
+                };
+                if is_wanted && is_given()? {
+                    found.need(User { sha256: row.sha256, size: row.size, at, extents })?;
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn add(&mut self, place: Place, pack: Pack) {
+        let chunks = pack.row.first_chunk.saturating_add(pack.row.chunk_count);
+        self.by_place.insert(place, self.packs.len());
+        self.packs.push(Source { place, pack, needed: Bits::new(chunks) });
+    }
+
+    fn need(&mut self, user: User) -> Result<(), StoreError> {
+        for extent in &user.extents {
+            let place = place_of(extent, user.at);
+            if extent.pack == PackId::HERE && !self.by_place.contains_key(&place) {
+                let index = &self.catalog.indexes()[user.at];
+                let missing =
+                    || StoreError::damaged(&index::path_of(index.id()), "it has no content of its own");
+                let row = index.pack(PackId::HERE)?.ok_or_else(missing)?;
+                self.add(place, Pack::of(index, row));
+            }
+            if let Some(&n) = self.by_place.get(&place) {
+                let Source { pack, needed, .. } = &mut self.packs[n];
+                each_chunk(&pack.index, &pack.row, extent, |ordinal, _| {
+                    needed.set(ordinal);
+                })?;
+            }
+        }
+        self.users.push(user);
+        Ok(())
+    }
+
+    /// The chunks of a file in order, each with the number of its pack and its ordinal there; `None` when some of the
+    /// file lies elsewhere, or begins or ends within a chunk.
+    pub(super) fn whole_chunks(
+        &self,
+        user: &User,
+    ) -> Result<Option<Vec<(usize, u32, ChunkRow)>>, StoreError> {
+        let mut chunks = Vec::new();
+        for extent in &user.extents {
+            let Some(&n) = self.by_place.get(&place_of(extent, user.at)) else { return Ok(None) };
+            let pack = &self.packs[n].pack;
+            let (start, end) = (extent.start, extent.start + extent.len);
+            let mut is_cut = false;
+            each_chunk(&pack.index, &pack.row, extent, |ordinal, row| {
+                is_cut |= row.raw_start < start || row.raw_start + u64::from(row.raw_len) > end;
+                chunks.push((n, ordinal, *row));
+            })?;
+            if is_cut {
+                return Ok(None);
+            }
+        }
+        Ok(Some(chunks))
+    }
+}

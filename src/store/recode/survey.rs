@@ -1,0 +1,134 @@
+//! Which packs are worth recoding, found out from a few chunks of each.
+//!
+//! What encoding gives depends on nothing but a chunk's bytes. So a pack that was recoded, or that did not seem worth
+//! it, never seems worth it later: there is nothing to remember. Reads; changes nothing.
+
+use std::ops::Range;
+
+use crate::store::catalog::{Catalog, Pack};
+use crate::store::error::StoreError;
+use crate::store::id::{PackId, Sha256};
+use crate::store::index::{ChunkRow, Codec, Extent, Index, PackRow};
+use crate::store::pack::{Compression, encode_chunk, worthwhile};
+
+/// Chunks that are looked at, of a pack or of a file.
+const SAMPLES: u64 = 8;
+
+/// A pack is worth recoding when that takes off one part in this many, as for a large file that is committed.
+const WORTH: u64 = 32;
+
+/// A pack that is worth recoding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Candidate {
+    /// The pack.
+    pub pack: PackId,
+    /// Bytes of its chunks, decoded.
+    pub raw: u64,
+    /// Bytes of its file.
+    pub stored: u64,
+    /// About how many bytes there will be instead.
+    pub estimate: u64,
+}
+
+/// Whether a pack of its own file is worth being recoded with `compression`.
+///
+/// # Errors
+/// [`StoreError::Damaged`] when a chunk that is looked at is damaged or missing.
+pub fn survey(
+    catalog: &Catalog,
+    id: PackId,
+    compression: Compression,
+) -> Result<Option<Candidate>, StoreError> {
+    let Some(pack) = catalog.described(id)? else { return Ok(None) };
+    let PackRow { raw_len: raw, stored_len: stored, .. } = pack.row;
+    let undoes = |codec: Codec| match compression {
+        Compression::None => codec != Codec::Raw,
+        Compression::Auto => codec == Codec::Planes,
+        Compression::Max => false,
+    };
+    let candidate = |estimate| Some(Candidate { pack: id, raw, stored, estimate });
+    if compression != Compression::Max {
+        for chunk in pack.chunks() {
+            if undoes(chunk?.codec) {
+                return Ok(candidate(raw));
+            }
+        }
+    }
+    if compression == Compression::None {
+        return Ok(None);
+    }
+    let samples = samples(catalog, &[(pack, 0..raw)])?;
+    let is_raw = samples.iter().all(|(row, _)| row.codec == Codec::Raw);
+    let bytes: Vec<Vec<u8>> = samples.iter().map(|(_, bytes)| bytes.clone()).collect();
+    if is_raw && worthwhile(compression, &bytes) == Compression::None {
+        return Ok(None);
+    }
+    let now: u64 = samples.iter().map(|(row, _)| u64::from(row.stored_len)).sum();
+    let then: u64 = bytes.iter().map(|bytes| encode_chunk(bytes, compression).1.len() as u64).sum();
+    let is_worth_it = then.saturating_mul(WORTH) <= now.saturating_mul(WORTH - 1) && now > 0;
+    let estimate = u128::from(stored) * u128::from(then) / u128::from(now.max(1));
+    Ok(candidate(u64::try_from(estimate).unwrap_or(stored)).filter(|_| is_worth_it))
+}
+
+/// Some chunks, evenly spread over stretches of decoded bytes of packs, with their bytes.
+pub(super) fn samples(
+    catalog: &Catalog,
+    stretches: &[(Pack, Range<u64>)],
+) -> Result<Vec<(ChunkRow, Vec<u8>)>, StoreError> {
+    let total: u64 = stretches.iter().map(|(_, range)| range.end - range.start).sum();
+    let mut found: Vec<(ChunkRow, Vec<u8>)> = Vec::new();
+    for n in 0..SAMPLES {
+        let mut at = total / (2 * SAMPLES) * (2 * n + 1);
+        for (pack, range) in stretches {
+            let len = range.end - range.start;
+            if at < len {
+                let row = catalog.chunk_at(pack, range.start + at)?;
+                if found.last().is_none_or(|(last, _)| last != &row) {
+                    found.push((row, catalog.read_chunk(pack, &row)?));
+                }
+                break;
+            }
+            at -= len;
+        }
+    }
+    Ok(found)
+}
+
+/// Calls `each` with every chunk that holds some of an extent, and its ordinal.
+pub(super) fn each_chunk(
+    index: &Index,
+    pack: &PackRow,
+    extent: &Extent,
+    mut each: impl FnMut(u32, &ChunkRow),
+) -> Result<(), StoreError> {
+    let end = extent.start.saturating_add(extent.len);
+    let last = pack.first_chunk.saturating_add(pack.chunk_count);
+    let (mut ordinal, mut chunk) = index.chunk_at(pack, extent.start)?;
+    loop {
+        each(ordinal, &chunk);
+        let at = chunk.raw_start + u64::from(chunk.raw_len);
+        if at >= end {
+            return Ok(());
+        }
+        ordinal += 1;
+        chunk = index.row(ordinal)?;
+        if chunk.raw_start != at || ordinal >= last {
+            let detail = format!("pack {} has no chunk at {at}", pack.id);
+            return Err(StoreError::damaged(&crate::store::index::path_of(index.id()), detail));
+        }
+    }
+}
+
+/// Bytes that are stored for a content: of every chunk that holds some of it.
+///
+/// # Errors
+/// [`StoreError::MissingContent`] when it is not there.
+pub fn stored_len(catalog: &Catalog, sha256: Sha256) -> Result<u64, StoreError> {
+    let file = catalog.file(sha256)?;
+    let mut sum = 0;
+    for extent in &file.extents {
+        let pack = catalog.pack_of(&file, extent)?;
+        each_chunk(&pack.index, &pack.row, extent, |_, chunk| sum += u64::from(chunk.stored_len))?;
+    }
+    Ok(sum)
+}

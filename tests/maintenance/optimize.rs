@@ -1,0 +1,191 @@
+//! Optimizing: what is stored again and how, what it saves, and that nobody who reads or commits notices. The model's
+//! random histories do it too, between collections.
+
+use hubvault::Repository;
+use hubvault::ops::gc::GcOptions;
+use hubvault::ops::optimize::{OptimizeOptions, OptimizeReport};
+use hubvault::ops::patterns::PathFilter;
+use hubvault::ops::{AddSource, CommitOperation, CommitOptions, Compression, InitOptions, RepoPath};
+use hubvault::store::media::memory::MemoryMedia;
+
+use super::{actor, bytes, content, noise, open, weights};
+
+fn vault() -> MemoryMedia {
+    let media = MemoryMedia::new();
+    let options = InitOptions { large_file_threshold: 600 << 10, ..InitOptions::default() };
+    Repository::init_on(std::sync::Arc::new(media.clone()), &options, &actor(0)).unwrap();
+    media
+}
+
+/// Commits some files; answers by how much the vault grew, without the log.
+fn commit(media: &MemoryMedia, files: &[(&str, &[u8])], compression: Compression) -> u64 {
+    let add = |(path, bytes): &(&str, &[u8])| CommitOperation::Add {
+        path_in_repo: Some(RepoPath::new(path).unwrap()),
+        source: AddSource::Bytes(bytes.to_vec()),
+    };
+    let operations: Vec<_> = files.iter().map(add).collect();
+    let compression = Some(compression);
+    let options = CommitOptions { message: "m".to_owned(), compression, ..CommitOptions::default() };
+    open(media).create_commit(&operations, &options, &actor(0), &mut |_| ()).unwrap().stored_bytes
+}
+
+fn optimize(media: &MemoryMedia, options: &OptimizeOptions) -> OptimizeReport {
+    let before = content(&open(media), "main");
+    let sizes = bytes(media);
+    let report = open(media).optimize(options, &actor(0), &mut |_| ()).unwrap();
+    assert_eq!(report.reclaimed_size, sizes - bytes(media), "{report:?}");
+    assert!(content(&open(media), "main") == before);
+    let verified = open(media).verify(true, &mut |_| ()).unwrap();
+    assert!(verified.ok && verified.warnings.is_empty() && verified.leftovers.is_empty(), "{verified:?}");
+    report
+}
+
+fn with(compression: Compression) -> OptimizeOptions {
+    OptimizeOptions { compression, list_limit: 10, ..OptimizeOptions::default() }
+}
+
+/// Whether a file is a pack by itself.
+fn is_whole(media: &MemoryMedia, revision: &str, path: &str) -> bool {
+    let snapshot = open(media).snapshot(Some(revision)).unwrap();
+    let entry = snapshot.entry(path).unwrap();
+    let file = snapshot.open_file(&entry, path).unwrap();
+    file.whole_file().unwrap().is_some()
+}
+
+#[test]
+fn weights_shrink_and_come_back_as_whole_files() {
+    let media = vault();
+    let (large, other, text) = (weights(1, 1 << 20), noise(2, 700 << 10), "many words ".repeat(90_000));
+    let files: [(&str, &[u8]); 3] = [("w.bin", &large), ("n.bin", &other), ("t.txt", text.as_bytes())];
+    commit(&media, &files, Compression::Auto);
+    let before = bytes(&media);
+    assert!(is_whole(&media, "main", "w.bin"));
+
+    let dry = OptimizeOptions { dry_run: true, ..with(Compression::Max) };
+    let said = open(&media).optimize(&dry, &actor(0), &mut |_| ()).unwrap();
+    assert_eq!(
+        (bytes(&media), said.transactions.len(), said.optimized_pack_count),
+        (before, 0, 1),
+        "{said:?}"
+    );
+    let report = optimize(&media, &with(Compression::Max));
+    assert_eq!((report.file_count, report.files[0].path.as_str()), (1, "w.bin"), "{report:?}");
+    assert_eq!(report.files[0].before_size, large.len() as u64);
+    assert_eq!(report.files[0].after_size, Some(report.after_size));
+    assert!(report.after_size * 100 < report.before_size * 75, "{report:?}");
+    assert!(said.after_size.abs_diff(report.after_size) * 20 < report.after_size, "{said:?} {report:?}");
+    assert!(report.saved_size - report.reclaimed_size < 5000, "{report:?}");
+    assert_eq!(report.transactions.len(), 2, "{report:?}");
+    // Noise is as it was, and so is what it is read from.
+    assert!(!is_whole(&media, "main", "w.bin") && is_whole(&media, "main", "n.bin"));
+
+    let report = optimize(&media, &with(Compression::None));
+    assert!(is_whole(&media, "main", "w.bin") && is_whole(&media, "main", "n.bin"), "{report:?}");
+    assert!(media.files().values().any(|file| *file == large), "it is, byte for byte, a file again");
+    let report = optimize(&media, &with(Compression::Auto));
+    assert!(is_whole(&media, "main", "w.bin") && !is_whole(&media, "main", "t.txt"), "{report:?}");
+}
+
+#[test]
+fn what_was_committed_compressed_becomes_whole_files_too() {
+    let media = vault();
+    let (large, small) = (weights(1, 2 << 20), weights(2, 100_000));
+    let other = weights(3, 1 << 20);
+    let files: [(&str, &[u8]); 3] = [("a.bin", &large), ("b/s.bin", &small), ("c.bin", &other)];
+    commit(&media, &files, Compression::Max);
+    for compression in [Compression::Auto, Compression::None, Compression::Max, Compression::None] {
+        optimize(&media, &with(compression));
+        let whole = compression != Compression::Max;
+        assert_eq!(is_whole(&media, "main", "a.bin"), whole, "{compression:?}");
+        assert_eq!(is_whole(&media, "main", "c.bin"), whole, "{compression:?}");
+    }
+}
+
+#[test]
+fn content_is_still_known_and_edits_still_share() {
+    let media = vault();
+    let large = weights(1, 3 << 20);
+    commit(&media, &[("w.bin", &large)], Compression::Auto);
+    optimize(&media, &with(Compression::Max));
+    assert!(commit(&media, &[("again.bin", &large)], Compression::Auto) < 2000, "it was stored again");
+    let mut edited = large.clone();
+    edited.splice(2_500_000..2_500_000, noise(9, 5000));
+    let grew = commit(&media, &[("edited.bin", &edited)], Compression::Auto);
+    assert!(grew < 300 << 10, "an edit of 5000 bytes took {grew}");
+    // Both are stored again together: what they share, once.
+    for compression in [Compression::None, Compression::Max] {
+        optimize(&media, &with(compression));
+        let stored: usize = media.files().values().map(Vec::len).sum();
+        assert!(stored < edited.len() + (600 << 10), "{compression:?}: {stored}");
+    }
+}
+
+#[test]
+fn only_what_was_chosen_is_stored_again() {
+    let media = vault();
+    let (old, new, other) = (weights(1, 1 << 20), weights(2, 1 << 20), weights(3, 1 << 20));
+    commit(&media, &[("m/w.bin", &old), ("m/x.bin", &other)], Compression::Auto);
+    open(&media).create_tag("v1", None, None, false, &actor(0)).unwrap();
+    commit(&media, &[("m/w.bin", &new)], Compression::Auto);
+    let options = OptimizeOptions { keep_latest: true, ..with(Compression::Max) };
+    let report = optimize(&media, &options);
+    assert_eq!((report.optimized_pack_count, report.file_count), (1, 1), "{report:?}");
+    assert!(!is_whole(&media, "v1", "m/w.bin") && is_whole(&media, "v1", "m/x.bin"));
+    assert!(is_whole(&media, "main", "m/w.bin"));
+    let filter = PathFilter::new(&["*/x.*"], &[] as &[&str]);
+    let revisions = vec!["main".to_owned()];
+    optimize(&media, &OptimizeOptions { filter, revisions: revisions.clone(), ..with(Compression::Max) });
+    assert!(!is_whole(&media, "main", "m/x.bin") && is_whole(&media, "main", "m/w.bin"));
+    optimize(&media, &OptimizeOptions { revisions, ..with(Compression::Max) });
+    assert!(!is_whole(&media, "main", "m/w.bin"));
+    let nowhere = OptimizeOptions { revisions: vec!["nowhere".to_owned()], ..with(Compression::Max) };
+    open(&media).optimize(&nowhere, &actor(0), &mut |_| ()).unwrap_err();
+}
+
+#[test]
+fn what_is_read_stays_until_it_is_not_and_an_old_record_does_not_come_back() {
+    let media = vault();
+    let large = weights(1, 1 << 20);
+    commit(&media, &[("w.bin", &large)], Compression::Auto);
+    let reader = open(&media);
+    let (snapshot, lease) = reader.leased_snapshot(None, &actor(0), "test", 1).unwrap();
+    assert!(lease.is_some());
+    let report = open(&media).optimize(&with(Compression::Max), &actor(0), &mut |_| ()).unwrap();
+    assert!(report.saved_size > 0 && report.reclaimed_size < 0, "{report:?}");
+    assert!(report.notes[0].contains("being read"), "{report:?}");
+    let read = || {
+        let file = snapshot.open_path("w.bin").unwrap();
+        let mut found = vec![0; large.len()];
+        file.read_at(0, &mut found).unwrap();
+        found == large
+    };
+    assert!(read());
+    // Small indexes become one, also the one that still says where the content was.
+    for n in 0..20 {
+        commit(&media, &[("n", format!("{n}").as_bytes())], Compression::Auto);
+        assert!(!is_whole(&media, "main", "w.bin"), "after commit {n}");
+    }
+    open(&media).gc(&GcOptions::now(), &actor(0), &mut |_| ()).unwrap();
+    assert!(read());
+    let with_both = bytes(&media);
+    drop(lease);
+    open(&media).gc(&GcOptions::now(), &actor(0), &mut |_| ()).unwrap();
+    assert!(bytes(&media) + (2 << 20) < with_both + 50_000, "{} of {with_both}", bytes(&media));
+    assert!(content(&open(&media), "main")["w.bin"] == large);
+}
+
+#[test]
+fn undo_is_as_it_was() {
+    let media = vault();
+    commit(&media, &[("w.bin", &weights(1, 1 << 20))], Compression::Auto);
+    let head = open(&media).rev_parse("main").unwrap();
+    commit(&media, &[("w.bin", &weights(2, 1 << 20))], Compression::Auto);
+    let newest = open(&media).vault().view().state.tip.unwrap().seq;
+    optimize(&media, &with(Compression::Max));
+    let repository = open(&media);
+    repository.undo(Some(newest), false, &actor(0)).unwrap();
+    assert_eq!(repository.rev_parse("main").unwrap(), head);
+    assert!(content(&open(&media), "main")["w.bin"] == weights(1, 1 << 20));
+    open(&media).undo(None, false, &actor(0)).unwrap();
+    assert!(content(&open(&media), "main")["w.bin"] == weights(2, 1 << 20));
+}
