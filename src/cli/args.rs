@@ -59,6 +59,7 @@ pub(super) enum Command {
     Cat(commands::cat::CatArgs),
     Download(commands::download::DownloadArgs),
     Snapshot(commands::snapshot::SnapshotArgs),
+    Export(commands::export::ExportArgs),
     Upload(commands::upload::UploadArgs),
     Rm(commands::rm::RmArgs),
     /// Show where the vault stands, and who is using it

@@ -121,9 +121,19 @@ impl From<StoreError> for Failure {
     }
 }
 
+/// What can be done where nothing can be mounted.
+const WITHOUT_A_MOUNT: &str = "without a mount, `hv export REV DIR --hf-cache --repo-id NAME` writes a Hugging Face cache \
+     and `hv snapshot -r REV --local-dir DIR` a folder";
+
 impl From<MountError> for Failure {
     fn from(error: MountError) -> Self {
-        Self::new("mount", error)
+        match error {
+            MountError::NoDevice
+            | MountError::DeviceForbidden
+            | MountError::HelperMissing
+            | MountError::NotPermitted { .. } => Self::new("mount", format!("{error}; {WITHOUT_A_MOUNT}")),
+            error => Self::new("mount", error),
+        }
     }
 }
 

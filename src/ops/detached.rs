@@ -76,7 +76,7 @@ impl Detached {
     /// Waits for whoever works on the view, and clears away what somebody left who did not finish.
     pub(super) fn open(place: Place) -> Result<Self, OpsError> {
         let Place { top, meta, disposable, forbidden } = place;
-        let lock = lock(&meta)?;
+        let lock = lock(&meta, "lock")?;
         let (manifest, warnings) = manifest::load(&meta);
         meta.clear("tmp").map_err(writing(&meta, "tmp"))?;
         let tmp = meta.make("tmp").map_err(writing(&meta, "tmp"))?;
@@ -274,9 +274,10 @@ fn send(tell: &SyncSender<Event>, event: Event) {
     }
 }
 
-fn lock(meta: &Folder) -> Result<File, OpsError> {
-    let failed = || writing(meta, "lock");
-    let file = meta.open_or_create("lock").map_err(failed())?;
+/// Waits until nobody else holds the lock of this name.
+pub(super) fn lock(meta: &Folder, name: &str) -> Result<File, OpsError> {
+    let failed = || writing(meta, name);
+    let file = meta.open_or_create(name).map_err(failed())?;
     if Folder::look_at(&file).map_err(failed())?.kind != Kind::File {
         return Err(failed()(io::Error::other("is not a regular file")));
     }

@@ -34,13 +34,21 @@ const PARTS: usize = 2;
 #[derive(Debug, Clone)]
 pub(super) struct Wanted {
     pub(super) path: RepoPath,
-    /// What is read for it.
-    pub(super) source: TreeEntry,
+    pub(super) source: Source,
     pub(super) form: Form,
     pub(super) sha256: Sha256,
     pub(super) size: u64,
     /// Asked for by name.
     pub(super) single: bool,
+}
+
+/// Where the content of a file comes from.
+#[derive(Debug, Clone)]
+pub(super) enum Source {
+    /// Read from the revision.
+    Entry(TreeEntry),
+    /// The text of a symlink that is not in the revision.
+    Link(Vec<u8>),
 }
 
 /// The folder files are put into, and where they are written first.
@@ -177,7 +185,8 @@ impl Target {
     }
 }
 
-fn sha256(bytes: &[u8]) -> Sha256 {
+/// SHA-256 of a short content.
+pub(super) fn sha256(bytes: &[u8]) -> Sha256 {
     Sha256::from_bytes(sha2::Sha256::digest(bytes).into())
 }
 
@@ -253,16 +262,8 @@ impl<'a> Placer<'a> {
         told: Told<'_>,
     ) -> Result<Option<Stamp>, OpsError> {
         let (target, name) = (self.target, wanted.path.name());
-        let reader = self.snapshot.open_file(&wanted.source, wanted.path.as_str())?;
         let tmp = target.next_name();
-        let written = match wanted.form {
-            Form::Symlink => target.tmp.link(&tmp, &link_text(&reader)?).map_err(writing(folder, name)),
-            form => {
-                let file =
-                    target.tmp.create(&tmp, form == Form::Executable).map_err(writing(folder, name))?;
-                copy(&reader, &file, told, &writing_at(folder, name))
-            }
-        };
+        let written = self.write(&tmp, wanted, told, &writing_at(folder, name));
         let moved = written.and_then(|()| {
             if let Some(journal) = &target.journal {
                 let mut journal = journal.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -278,6 +279,27 @@ impl<'a> Placer<'a> {
         moved?;
         let found = folder.look(name).map_err(writing(folder, name))?;
         Ok(found.filter(|found| found.kind == Kind::File).and_then(|found| found.stamp))
+    }
+
+    /// Writes a wanted file under the temporary name `tmp`.
+    fn write(
+        &self,
+        tmp: &str,
+        wanted: &Wanted,
+        told: Told<'_>,
+        failed: &(dyn Fn(io::Error) -> OpsError + Sync),
+    ) -> Result<(), OpsError> {
+        let into = &self.target.tmp;
+        let entry = match &wanted.source {
+            Source::Link(text) => return into.link(tmp, text).map_err(failed),
+            Source::Entry(entry) => entry,
+        };
+        let reader = self.snapshot.open_file(entry, wanted.path.as_str())?;
+        if wanted.form == Form::Symlink {
+            return into.link(tmp, &link_text(&reader)?).map_err(failed);
+        }
+        let file = into.create(tmp, wanted.form == Form::Executable).map_err(failed)?;
+        copy(&reader, &file, told, failed)
     }
 
     /// Removes a folder that is where a file belongs: all of it where everything is ours, else only if it is empty.

@@ -21,6 +21,8 @@ mod diff;
 #[cfg(unix)]
 mod download;
 mod exits;
+#[cfg(unix)]
+mod export;
 mod gc;
 #[cfg(unix)]
 mod git;

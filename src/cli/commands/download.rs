@@ -91,7 +91,8 @@ pub(super) fn run(cli: &Cli, args: &DownloadArgs) -> Result<(), Failure> {
     args.choice.snapshot(cli, &repository, &only.map_err(OpsError::from)?)
 }
 
-fn with_bar(
+/// Copies files out under a bar.
+pub(super) fn with_bar(
     cli: &Cli,
     actor: &Actor,
     work: impl FnOnce(&Actor, &Bar) -> Result<Downloaded, OpsError>,
@@ -102,7 +103,8 @@ fn with_bar(
     done
 }
 
-fn show(cli: &Cli, done: &Downloaded) -> Result<(), Failure> {
+/// Says where the copies are.
+pub(super) fn show(cli: &Cli, done: &Downloaded) -> Result<(), Failure> {
     if cli.json {
         return output::json(done);
     }
