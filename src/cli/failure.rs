@@ -10,6 +10,7 @@ use hubvault_platform::{MountError, UnmountError};
 use serde_json::json;
 
 use super::output::{json_line, printable};
+use super::progress::INTERRUPTED;
 use crate::ops::OpsError;
 use crate::snapshot::{SnapshotError, StoreError};
 
@@ -41,6 +42,7 @@ const EXIT_CODES: &[(&str, u8)] = &[
     ("unsupported-version", 5),
     ("id-collision", 5),
     ("mount", 6),
+    ("interrupted", INTERRUPTED),
 ];
 
 /// Why a command ends without success.

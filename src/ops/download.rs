@@ -149,7 +149,8 @@ impl Repository {
             Ok((inside(&cache, &[kind, key])?, inside(&cache, &["views", &format!("{kind}-{key}")])?))
         });
         let (top, meta) = made.map_err(|source| OpsError::NoCache { path: root.join("cache"), source })?;
-        Ok(Place { top, meta, disposable: true, forbidden: None })
+        let interrupt = self.vault().interrupt().clone();
+        Ok(Place { top, meta, disposable: true, forbidden: None, interrupt })
     }
 
     fn local_place(&self, local: &Path) -> Result<Place, OpsError> {
@@ -183,7 +184,8 @@ impl Repository {
         let [outer, inner] = LOCAL_CACHE;
         let meta = make(&make(&top, outer)?, inner)?;
         keep_out_of_git(&meta).map_err(failed)?;
-        Ok(Place { top, meta, disposable: false, forbidden })
+        let interrupt = self.vault().interrupt().clone();
+        Ok(Place { top, meta, disposable: false, forbidden, interrupt })
     }
 
     /// Refuses a folder inside the vault, through whatever links it is named.

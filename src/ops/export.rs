@@ -2,7 +2,7 @@
 //! all that is built on it find there, they load without asking any server.
 //!
 //! Such a cache is a folder for each repository: `blobs/` holds each content once, under the name the Hub gives as its
-//! ETag; `snapshots/COMMIT/` holds a symlink for each file; `refs/NAME` holds the id of a commit. Who looks for a
+//! `ETag`; `snapshots/COMMIT/` holds a symlink for each file; `refs/NAME` holds the id of a commit. Who looks for a
 //! snapshot trusts that its folder is whole, so one appears in one step, after its blobs. This file knows that layout;
 //! how files get into folders is in `detached` and `placing`.
 
@@ -161,7 +161,7 @@ fn writing(folder: &Folder, name: &str) -> impl FnOnce(io::Error) -> OpsError {
     move |source| OpsError::LocalWrite { path, source }
 }
 
-/// Name of a file's blob: what the Hub says as its ETag.
+/// Name of a file's blob: what the Hub says as its `ETag`.
 fn etag(entry: &TreeEntry, info: &FileInfo) -> String {
     if info.pointer_size.is_some() { info.sha256.to_string() } else { entry.id.to_string() }
 }
@@ -290,21 +290,28 @@ impl Layout<'_> {
             self.link(files, folder, false)?;
             return Ok(path);
         }
-        self.link(files, meta.make(FRESH).map_err(writing(meta, FRESH))?, true)?;
-        meta.move_to(FRESH, &all, &name).map_err(writing(&all, &name))?;
-        Ok(path)
+        let fresh = meta.make(FRESH).map_err(writing(meta, FRESH))?;
+        let shown = self
+            .link(files, fresh, true)
+            .and_then(|()| meta.move_to(FRESH, &all, &name).map_err(writing(&all, &name)));
+        if shown.is_err() && meta.clear(FRESH).is_err() {
+            tracing::debug!("the next export removes it");
+        }
+        shown.map(|()| path)
     }
 
     /// Puts the links into a folder.
     fn link(&self, files: &Links<'_>, top: Folder, disposable: bool) -> Result<(), OpsError> {
-        let Place { meta, forbidden, .. } = self.place()?;
+        let Place { meta, forbidden, interrupt, .. } = self.place()?;
         let tmp = meta.make(LINKS).map_err(writing(&meta, LINKS))?;
         let names = AtomicU64::new(0);
         let target = Target { top, meta, tmp, disposable, forbidden, names, journal: None };
         let nothing = Manifest::new();
         let mut placer = Placer::new(&target, files.snapshot, &nothing);
-        files.links(&mut |wanted| placer.place(&wanted, &|_| ()).map(|_| true))?;
-        target.meta.clear(LINKS).map_err(writing(&target.meta, LINKS))
+        let told = |_| Ok(interrupt.check()?);
+        let placed = files.links(&mut |wanted| placer.place(&wanted, &told).map(|_| true));
+        let cleared = target.meta.clear(LINKS).map_err(writing(&target.meta, LINKS));
+        placed.and(cleared)
     }
 }
 

@@ -76,8 +76,8 @@ pub(super) enum State {
     Right(Option<Stamp>),
 }
 
-/// How far one file is.
-pub(super) type Told<'a> = &'a (dyn Fn(u64) + Sync);
+/// Is told how far one file is, and may end it.
+pub(super) type Told<'a> = &'a (dyn Fn(u64) -> Result<(), OpsError> + Sync);
 
 fn writing(folder: &Folder, name: &str) -> impl FnOnce(io::Error) -> OpsError {
     let path = folder.path().join(name);
@@ -146,7 +146,6 @@ impl Target {
         wanted: &Entry,
         size: Option<u64>,
         remembered: Option<&Entry>,
-        told: Told<'_>,
     ) -> io::Result<State> {
         let Some(found) = folder.look(name)? else { return Ok(State::Wrong) };
         if wanted.form == Form::Symlink {
@@ -163,12 +162,11 @@ impl Target {
                 && entry.stamp == found.stamp
         });
         if untouched {
-            told(found.size);
             return Ok(State::Right(found.stamp));
         }
         let file = folder.open(name)?;
         let before = Folder::look_at(&file)?.stamp;
-        if hash(&file, told)? != wanted.sha256 {
+        if hash(&file)? != wanted.sha256 {
             return Ok(State::Wrong);
         }
         let executable = wanted.form == Form::Executable;
@@ -190,16 +188,13 @@ pub(super) fn sha256(bytes: &[u8]) -> Sha256 {
     Sha256::from_bytes(sha2::Sha256::digest(bytes).into())
 }
 
-fn hash(mut file: &File, told: Told<'_>) -> io::Result<Sha256> {
+fn hash(mut file: &File) -> io::Result<Sha256> {
     let mut hasher = sha2::Sha256::new();
     let mut buffer = vec![0; BUFFER];
     loop {
         match file.read(&mut buffer) {
             Ok(0) => return Ok(Sha256::from_bytes(hasher.finalize().into())),
-            Ok(n) => {
-                hasher.update(&buffer[..n]);
-                told(n as u64);
-            }
+            Ok(n) => hasher.update(&buffer[..n]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
@@ -241,11 +236,11 @@ impl<'a> Placer<'a> {
         let mut entry =
             Entry { sha256: wanted.sha256, form: wanted.form, stamp: None, single: wanted.single };
         let remembered = self.remembered.get(&wanted.path);
-        let right = Target::is_right(folder, name, &entry, Some(wanted.size), remembered, &|_| ());
+        let right = Target::is_right(folder, name, &entry, Some(wanted.size), remembered);
         // What was there before us, or was asked for by name, is not for a later snapshot to take away.
         entry.single |= !self.target.disposable && remembered.is_some_and(|remembered| remembered.single);
         if let State::Right(stamp) = right.map_err(writing(folder, name))? {
-            told(wanted.size);
+            told(wanted.size)?;
             entry.stamp = stamp;
             entry.single |= !self.target.disposable && remembered.is_none();
             return Ok((entry, false));
@@ -343,8 +338,7 @@ fn copy(
             if !shared {
                 write_all_at(file, bytes, at).map_err(failed)?;
             }
-            told(bytes.len() as u64);
-            Ok(())
+            told(bytes.len() as u64)
         })
     };
     if reader.size() < LARGE {

@@ -34,7 +34,7 @@ fn git_id(desk: &Desk, content: &[u8]) -> String {
 }
 
 fn sha256(content: &[u8]) -> String {
-    sha2::Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
+    sha2::Sha256::digest(content).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 /// Every file below a folder, by its path, as reading through links shows it.

@@ -28,6 +28,8 @@ mod gc;
 mod git;
 mod identity;
 mod init;
+#[cfg(unix)]
+mod interrupt;
 mod local;
 #[cfg(unix)]
 mod locks;

@@ -8,13 +8,12 @@ use super::download::{show, with_bar};
 use super::open;
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
-use crate::cli::identity;
 use crate::ops::export::{HfCacheOptions, RepoType};
 
 /// Lay a revision out as a Hugging Face cache, and print the snapshot's folder
 ///
 /// For machines where nothing can be mounted: `from_pretrained`, `load_dataset` and `hf_hub_download` find the revision
-/// in that cache by the name of the repository, without a network (HF_HUB_OFFLINE=1). Each content is there once,
+/// in that cache by the name of the repository, without a network (`HF_HUB_OFFLINE=1`). Each content is there once,
 /// whichever revisions hold it: exporting the next revision adds what is new in it. Copies are private, and reflinks
 /// where the file system can share blocks.
 #[derive(Debug, Args)]
@@ -63,13 +62,14 @@ pub(super) fn run(cli: &Cli, args: &ExportArgs) -> Result<(), Failure> {
         pid: std::process::id(),
     };
     let repository = open(cli)?;
-    let done = with_bar(cli, &identity::reader()?, |actor, bar| {
+    let done = with_bar(cli, &repository, |actor, bar| {
         repository.export_hf_cache(&options, actor, &mut |event| bar.commit(event))
-    });
+    })?;
     show(cli, &done?)
 }
 
 /// Where `huggingface_hub` keeps its cache.
+#[expect(clippy::disallowed_methods, reason = "the command line knows the environment")]
 fn default_cache() -> Option<PathBuf> {
     let folder = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let caches = || folder("XDG_CACHE_HOME").or_else(|| Some(std::env::home_dir()?.join(".cache")));
