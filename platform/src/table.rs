@@ -143,6 +143,18 @@ pub fn report(_mountpoint: &Path) -> Option<Vec<(String, String)>> {
     None
 }
 
+/// Whether a mount's server was killed, so that nobody can read there any more.
+#[cfg(target_os = "linux")]
+pub fn is_dead(mountpoint: &Path) -> bool {
+    report::is_dead(mountpoint)
+}
+
+/// Whether a mount's server was killed: there are no mounts here.
+#[cfg(not(target_os = "linux"))]
+pub fn is_dead(_mountpoint: &Path) -> bool {
+    false
+}
+
 /// Ends the topmost hubvault mount at `mountpoint`; works also if its server is dead. Other file systems are
 /// never touched. A mount in use is tried again for half a second: a file that was just closed, or a program that is
 /// just being started by one that reads there, keeps it busy for a moment.
