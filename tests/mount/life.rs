@@ -49,6 +49,20 @@ fn a_mount_that_is_busy_for_a_moment_is_waited_for() {
     assert!(sleeper.0.wait().unwrap().success());
 }
 
+#[test]
+fn who_unmounts_the_folder_he_is_in_is_told_so() {
+    if !can_mount() {
+        return;
+    }
+    let desk = desk();
+    let mount = Mount::new(&desk, "mnt", "main");
+    let mut inside = desk.command(crate::cli::HV);
+    let output = inside.arg("umount").arg(&mount.path).current_dir(&mount.path).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(1) && said.contains("in use by hv"), "{said}");
+    mount.end();
+}
+
 /// A server ends late when somebody else still has its mount, here another mount namespace.
 #[test]
 fn a_server_that_ends_late_leaves_the_next_mount_at_its_place_alone() {
