@@ -165,3 +165,13 @@ fn a_name_for_a_branch_and_a_tag_is_warned_of() {
         desk.on(["rev-parse", &full("tags")]).ok();
     }
 }
+
+#[test]
+fn a_pattern_is_not_removed_and_says_what_is() {
+    let desk = Desk::new();
+    desk.commit_file("x/a", "1");
+    for pattern in ["x/*", "x/?", "*"] {
+        desk.on(["rm", pattern]).fails(2, &[pattern, "pattern", "folder", "--delete"]);
+    }
+    desk.on(["rm", "x"]).ok();
+}
