@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::io::{IsTerminal as _, Write as _, stderr};
 use std::time::{Duration, Instant};
 
-use hubvault_platform::process::{TerminationGuard, on_termination};
+use hubvault_platform::process::{TerminationGuard, ignored_terminations, on_termination};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
@@ -85,8 +85,12 @@ impl Bar {
     /// after some seconds, or at the second signal.
     pub(super) fn new(json: bool, repository: &Repository) -> Self {
         let interrupt = repository.vault().interrupt().clone();
+        let ignored = ignored_terminations();
         let mut asked = false;
-        let watch = on_termination(move |_| {
+        let watch = on_termination(move |signal| {
+            if ignored.contains(&signal) {
+                return;
+            }
             if std::mem::replace(&mut asked, true) {
                 end_now();
             }

@@ -27,6 +27,13 @@ fn desk() -> Desk {
     desk
 }
 
+/// A program that ignores no signal but these, however the tests were started.
+fn command(desk: &Desk, program: &str, ignored: &str) -> Command {
+    let mut command = desk.command("env");
+    command.args(["--default-signal=INT,TERM,HUP", &format!("--ignore-signal={ignored}"), program]);
+    command
+}
+
 fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap(), signal).unwrap();
 }
@@ -46,12 +53,16 @@ fn a_commit_tells_how_far_it_is_in_json_and_ends_when_it_is_interrupted() {
     for (name, end) in [("INT", Signal::INT), ("TERM", Signal::TERM)] {
         let desk = desk();
         let head = desk.head();
-        let mut command = desk.command(HV);
+        // As `nohup` starts it: only what is not ignored ends it.
+        let mut command = command(&desk, HV, "HUP");
         command.args(["-C", "vault", "--json", "commit", "-m", "huge", "huge.bin"]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
         let events: Vec<Value> =
             (0..2).map(|_| serde_json::from_str(&lines.next().unwrap()).unwrap()).collect();
+        signal(&child, Signal::HUP);
+        let after: Value = serde_json::from_str(&lines.next().unwrap()).unwrap();
+        assert!(after["progress"].is_object(), "{after}");
         signal(&child, end);
         let rest: Vec<String> = lines.collect();
         let output = child.wait_with_output().unwrap();
@@ -75,7 +86,7 @@ fn a_commit_tells_how_far_it_is_in_json_and_ends_when_it_is_interrupted() {
 fn on_a_terminal_there_is_one_bar_and_control_c_takes_it_away() {
     let desk = desk();
     let head = desk.head();
-    let mut command: Command = desk.command("script");
+    let mut command = command(&desk, "script", "PIPE");
     let words = format!("{HV} -C vault commit -m huge huge.bin");
     command.args(["--quiet", "--return", "--command", &words, "/dev/null"]).env("TERM", "xterm");
     let Ok(mut child) = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn() else {
@@ -111,7 +122,7 @@ fn work_that_waits_for_others_ends_too_and_at_once_when_it_is_asked_twice() {
     held.lock().unwrap();
     desk.write("other", "2");
     for times in [1, 2] {
-        let mut command = desk.command(HV);
+        let mut command = command(&desk, HV, "PIPE");
         command.args(["-C", "vault", "commit", "-m", "x", "other"]);
         let mut waiting = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut told = String::new();
