@@ -45,6 +45,12 @@ pub fn on_termination(callback: impl FnMut(Termination) + Send + 'static) -> io:
     Ok(TerminationGuard { _watch: system::watch(Box::new(callback))? })
 }
 
+/// Which of these signals this process was started to ignore, as `nohup` and a shell's `&` do. To be asked before
+/// [`on_termination`], which no longer lets any of them be ignored by itself.
+pub fn ignored_terminations() -> Vec<Termination> {
+    system::ignored()
+}
+
 /// Stops calling back when dropped; later signals to end are then ignored, not acted on.
 #[derive(Debug)]
 pub struct TerminationGuard {

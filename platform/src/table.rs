@@ -143,9 +143,21 @@ pub fn report(_mountpoint: &Path) -> Option<Vec<(String, String)>> {
     None
 }
 
+/// Whether a mount's server was killed, so that nobody can read there any more.
+#[cfg(target_os = "linux")]
+pub fn is_dead(mountpoint: &Path) -> bool {
+    report::is_dead(mountpoint)
+}
+
+/// Whether a mount's server was killed: there are no mounts here.
+#[cfg(not(target_os = "linux"))]
+pub fn is_dead(_mountpoint: &Path) -> bool {
+    false
+}
+
 /// Ends the topmost hubvault mount at `mountpoint`; works also if its server is dead. Other file systems are
 /// never touched. A mount in use is tried again for half a second: a file that was just closed, or a program that is
-/// just being started by one that reads there, keeps it busy for a moment.
+/// just being started by one that reads there, keeps it busy for a moment. Not when this process is in it itself.
 ///
 /// # Errors
 /// See [`UnmountError`].
@@ -153,10 +165,17 @@ pub fn unmount(mountpoint: &Path, mode: UnmountMode) -> Result<(), UnmountError>
     let deadline = Instant::now() + PATIENCE;
     loop {
         match system::unmount(mountpoint, mode) {
-            Err(UnmountError::Busy { .. }) if Instant::now() < deadline => std::thread::sleep(PATIENCE / 10),
+            Err(UnmountError::Busy { holders, .. }) if Instant::now() < deadline && may_end(&holders) => {
+                std::thread::sleep(PATIENCE / 10);
+            }
             ended => return ended,
         }
     }
+}
+
+/// Whether waiting may help: not when it is this process that is in the mount, as the shell that started it is then.
+fn may_end(holders: &[Holder]) -> bool {
+    holders.iter().all(|holder| holder.pid != std::process::id())
 }
 
 fn in_use_by(holders: &[Holder]) -> String {
@@ -170,6 +189,13 @@ fn in_use_by(holders: &[Holder]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_waits_for_himself() {
+        let holder = |pid| Holder { pid, name: "sh".into() };
+        assert!(may_end(&[]) && may_end(&[holder(1)]));
+        assert!(!may_end(&[holder(1), holder(std::process::id())]));
+    }
 
     #[test]
     fn a_busy_mount_names_those_who_hold_it() {

@@ -21,7 +21,7 @@ use super::style::When;
   hv umount /mnt/models
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict (somebody committed first),
-5 damaged vault, 6 mounting is not possible here.")]
+5 damaged vault, 6 mounting is not possible here, 130 interrupted.")]
 pub(super) struct Cli {
     /// The vault's folder
     #[arg(
@@ -34,7 +34,7 @@ pub(super) struct Cli {
         default_value = "."
     )]
     pub(super) vault: PathBuf,
-    /// Report as JSON on standard output, errors as JSON on standard error
+    /// Report as JSON on standard output; errors, warnings and progress as lines of JSON on standard error
     #[arg(long, global = true)]
     pub(super) json: bool,
     /// Use colours: always, never, or on a terminal
@@ -59,6 +59,7 @@ pub(super) enum Command {
     Cat(commands::cat::CatArgs),
     Download(commands::download::DownloadArgs),
     Snapshot(commands::snapshot::SnapshotArgs),
+    Export(commands::export::ExportArgs),
     Upload(commands::upload::UploadArgs),
     Rm(commands::rm::RmArgs),
     /// Show where the vault stands, and who is using it

@@ -10,6 +10,7 @@ use hubvault_platform::{MountError, UnmountError};
 use serde_json::json;
 
 use super::output::{json_line, printable};
+use super::progress::INTERRUPTED;
 use crate::ops::OpsError;
 use crate::snapshot::{SnapshotError, StoreError};
 
@@ -41,6 +42,7 @@ const EXIT_CODES: &[(&str, u8)] = &[
     ("unsupported-version", 5),
     ("id-collision", 5),
     ("mount", 6),
+    ("interrupted", INTERRUPTED),
 ];
 
 /// Why a command ends without success.
@@ -121,9 +123,19 @@ impl From<StoreError> for Failure {
     }
 }
 
+/// What can be done where nothing can be mounted.
+const WITHOUT_A_MOUNT: &str = "without a mount, `hv export REV DIR --hf-cache --repo-id NAME` writes a Hugging Face cache \
+     and `hv snapshot -r REV --local-dir DIR` a folder";
+
 impl From<MountError> for Failure {
     fn from(error: MountError) -> Self {
-        Self::new("mount", error)
+        match error {
+            MountError::NoDevice
+            | MountError::DeviceForbidden
+            | MountError::HelperMissing
+            | MountError::NotPermitted { .. } => Self::new("mount", format!("{error}; {WITHOUT_A_MOUNT}")),
+            error => Self::new("mount", error),
+        }
     }
 }
 

@@ -37,7 +37,7 @@ use self::failure::Failure;
 pub fn main() -> ExitCode {
     let colours = if style::allowed() { ColorChoice::Auto } else { ColorChoice::Never };
     let grammar = when::in_arguments(Cli::command().color(colours), &ZonedDateTime::now());
-    let matches = match grammar.try_get_matches() {
+    let matches = match grammar.try_get_matches_from(parse::counts(std::env::args_os())) {
         Ok(matches) => matches,
         Err(error) if error.use_stderr() && std::env::args_os().any(|word| word == "--json") => {
             return Failure::usage(error.render().to_string().trim()).report(true);

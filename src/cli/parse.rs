@@ -2,6 +2,8 @@
 //!
 //! Pure text to values; the clock and the time zone come in as arguments.
 
+use std::ffi::OsString;
+
 use jiff::civil::DateTime;
 use jiff::fmt::rfc2822;
 use jiff::tz::TimeZone;
@@ -115,6 +117,27 @@ pub(super) fn timestamp(zoned: &ZonedDateTime) -> Timestamp {
     Timestamp { seconds: zoned.timestamp().as_second(), offset_minutes: zoned.offset().seconds() / 60 }
 }
 
+/// The words of a command line, `log -3` written as `log -n3`, as Git takes it.
+pub(super) fn counts(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let (mut takes_count, mut after_options) = (false, false);
+    let spelled = words.map(|word| {
+        takes_count |= word == "log" || word == "reflog";
+        after_options |= word == "--";
+        let digits = word.to_str().and_then(|word| word.strip_prefix('-'));
+        match digits {
+            Some(digits) if takes_count && !after_options && is_number(digits) => {
+                OsString::from(format!("-n{digits}"))
+            }
+            _ => word,
+        }
+    });
+    spelled.collect()
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// The two sides of `LEFT=RIGHT`.
 pub(super) fn pair<'a>(option: &str, text: &'a str) -> Result<(&'a str, &'a str), String> {
     match text.split_once('=') {
@@ -213,6 +236,19 @@ mod tests {
         assert_eq!(prune("2023-11-14", &now), Ok(Some(1_699_920_000)));
         for bad in ["", "soon", "-3d", "3"] {
             assert!(prune(bad, &now).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn counts_as_git_takes_them() {
+        let spelled = |words: &str| {
+            let words = counts(words.split(' ').map(OsString::from));
+            words.join(std::ffi::OsStr::new(" ")).into_string().unwrap()
+        };
+        assert_eq!(spelled("hv -C v log -1 --oneline"), "hv -C v log -n1 --oneline");
+        assert_eq!(spelled("hv reflog -12"), "hv reflog -n12");
+        for same in ["hv log - -- -1", "hv log --skip 1 -n 2 -x1 -1x", "hv cat -1", "hv rm -- log -1"] {
+            assert_eq!(spelled(same), same);
         }
     }
 

@@ -1,58 +1,231 @@
-//! One progress bar on a terminal; nothing when standard error is a pipe or a file.
+//! How far long work is: one bar on a terminal, a plain line now and then when standard error goes elsewhere, a line of
+//! JSON each second with `--json`; and Ctrl-C, which asks the work to end instead of cutting it off.
+//!
+//! All of it goes to standard error, so that standard output stays the report. Short work says nothing but on a terminal.
 
-use std::io::IsTerminal as _;
+use std::cell::RefCell;
+use std::io::{IsTerminal as _, Write as _, stderr};
+use std::time::{Duration, Instant};
 
+use hubvault_platform::process::{TerminationGuard, ignored_terminations, on_termination};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::{Value, json};
 
+use super::output::{bytes, json_line, printable};
+use crate::Repository;
 use crate::ops::Progress;
 use crate::ops::optimize::OptimizeProgress;
 
-/// A bar over bytes.
-#[derive(Debug)]
-pub(super) struct Bar(ProgressBar);
+/// Time between two plain lines, and until the first.
+const LINES: Duration = Duration::from_secs(10);
+/// Time between two lines of JSON, and until the first.
+const EVENTS: Duration = Duration::from_secs(1);
+/// How long work that was asked to end may go on, for example waiting for another process.
+const GRACE: Duration = Duration::from_secs(3);
+/// What the program exits with after Ctrl-C, as shells say it.
+pub(super) const INTERRUPTED: u8 = 130;
 
-impl Bar {
-    /// A bar that shows itself only on a terminal, and not when the report is JSON.
-    pub(super) fn new(json: bool) -> Self {
-        let hidden = json || !std::io::stderr().is_terminal();
-        let target = if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-        let bar = ProgressBar::with_draw_target(None, target);
-        let style = "{bar:30} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta} {wide_msg}";
-        bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Self(bar)
+/// What is known of the work.
+#[derive(Debug, Default)]
+struct Account {
+    files: u64,
+    total_files: Option<u64>,
+    bytes: u64,
+    total_bytes: Option<u64>,
+    path: String,
+}
+
+impl Account {
+    /// `1.00 GiB of 4.00 GiB (25 %), 100.00 MiB/s, 31 s left: model.safetensors`.
+    fn line(&self, elapsed: Duration) -> String {
+        let rate = u128::from(self.bytes) * 1000 / elapsed.as_millis().max(1);
+        let rate = u64::try_from(rate).unwrap_or(u64::MAX);
+        let total = self.total_bytes.filter(|total| *total > 0);
+        let share = total.map_or_else(String::new, |total| {
+            format!(" of {} ({} %)", bytes(total), u128::from(self.bytes) * 100 / u128::from(total))
+        });
+        let left = total.and_then(|total| total.saturating_sub(self.bytes).checked_div(rate));
+        let left = left.map_or_else(String::new, |left| format!(", {left} s left"));
+        let path = if self.path.is_empty() { String::new() } else { format!(": {}", self.path) };
+        let line = format!("{}{share}, {}/s{left}{path}", bytes(self.bytes), bytes(rate));
+        printable(&line).replace('\n', "\\n")
     }
 
-    /// Shows what a commit is doing.
+    fn event(&self, elapsed: Duration) -> Value {
+        json!({ "progress": {
+            "files": self.files, "total_files": self.total_files,
+            "bytes": self.bytes, "total_bytes": self.total_bytes,
+            "path": Some(&self.path).filter(|path| !path.is_empty()), "seconds": elapsed.as_secs_f64(),
+        } })
+    }
+}
+
+/// Where it is shown.
+#[derive(Debug)]
+enum Screen {
+    Terminal(ProgressBar),
+    /// Lines of text, or of JSON.
+    Lines {
+        json: bool,
+        begun: Instant,
+        shown: Instant,
+    },
+}
+
+/// Shows how far one piece of work is.
+#[derive(Debug)]
+pub(super) struct Bar {
+    account: RefCell<Account>,
+    screen: RefCell<Screen>,
+    /// Turns Ctrl-C into a request.
+    _watch: Option<TerminationGuard>,
+}
+
+impl Bar {
+    /// For work on a vault that ends by itself when it is asked to: after Ctrl-C or another signal to end, at the latest
+    /// after some seconds, or at the second signal.
+    pub(super) fn new(json: bool, repository: &Repository) -> Self {
+        let interrupt = repository.vault().interrupt().clone();
+        let ignored = ignored_terminations();
+        let mut asked = false;
+        let watch = on_termination(move |signal| {
+            if ignored.contains(&signal) {
+                return;
+            }
+            if std::mem::replace(&mut asked, true) {
+                end_now();
+            }
+            interrupt.request();
+            std::thread::spawn(|| {
+                std::thread::sleep(GRACE);
+                end_now();
+            });
+        });
+        let screen = if json || !stderr().is_terminal() {
+            let now = Instant::now();
+            Screen::Lines { json, begun: now, shown: now }
+        } else {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            let style =
+                "{bar:30} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta} {wide_msg}";
+            bar.set_style(
+                ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
+            );
+            Screen::Terminal(bar)
+        };
+        // Where there are no signals, Ctrl-C ends the process as ever.
+        Self { account: RefCell::default(), screen: screen.into(), _watch: watch.ok() }
+    }
+
+    /// Shows what is going on.
     pub(super) fn commit(&self, progress: Progress<'_>) {
+        let mut account = self.account.borrow_mut();
         match progress {
-            Progress::Found { bytes, .. } => self.0.set_length(bytes),
-            Progress::File(path) => self.0.set_message(path.display().to_string()),
-            Progress::Read(bytes) => self.0.inc(bytes),
-            Progress::Publishing => self.0.set_message("publishing"),
+            Progress::Found { files, bytes } => {
+                (account.total_files, account.total_bytes) = (Some(files), Some(bytes));
+            }
+            Progress::File(path) => {
+                account.files += 1;
+                account.path = path.display().to_string();
+            }
+            Progress::Read(bytes) => account.bytes += bytes,
+            Progress::Publishing => "publishing".clone_into(&mut account.path),
         }
+        drop(account);
+        self.show(Instant::now());
     }
 
     /// Shows what an optimization is doing.
     pub(super) fn optimize(&self, progress: OptimizeProgress) {
-        match progress {
-            OptimizeProgress::Looking => self.0.set_message("looking for what is worth it"),
+        let mut account = self.account.borrow_mut();
+        let doing = match progress {
+            OptimizeProgress::Looking => "looking for what is worth it",
             OptimizeProgress::Found(bytes) => {
-                self.0.set_length(bytes);
-                self.0.set_message("storing");
+                account.total_bytes = Some(bytes);
+                "storing"
             }
-            OptimizeProgress::Stored(bytes) => self.0.inc(bytes),
-            OptimizeProgress::Collecting => self.0.set_message("freeing what was replaced"),
-            OptimizeProgress::Waiting => self.0.set_message("waiting for a commit that is being made"),
-        }
+            OptimizeProgress::Stored(bytes) => {
+                account.bytes += bytes;
+                "storing"
+            }
+            OptimizeProgress::Collecting => "freeing what was replaced",
+            OptimizeProgress::Waiting => "waiting for a commit that is being made",
+        };
+        doing.clone_into(&mut account.path);
+        drop(account);
+        self.show(Instant::now());
     }
 
-    /// Moves on by so many bytes.
-    pub(super) fn advance(&self, bytes: u64) {
-        self.0.inc(bytes);
+    fn show(&self, now: Instant) {
+        let account = self.account.borrow();
+        match &mut *self.screen.borrow_mut() {
+            Screen::Terminal(bar) => {
+                if let Some(total) = account.total_bytes {
+                    bar.set_length(total);
+                }
+                bar.set_position(account.bytes);
+                if bar.message() != account.path {
+                    bar.set_message(printable(&account.path).replace('\n', "\\n"));
+                }
+            }
+            Screen::Lines { json, begun, shown } => {
+                let pause = if *json { EVENTS } else { LINES };
+                if now.duration_since(*shown) < pause {
+                    return;
+                }
+                *shown = now;
+                let elapsed = now.duration_since(*begun);
+                let line = if *json { json_line(&account.event(elapsed)) } else { account.line(elapsed) };
+                if let Err(error) = writeln!(stderr(), "{line}") {
+                    tracing::debug!(%error, "nobody listens to how far it is");
+                }
+            }
+        }
     }
 
     /// Takes the bar away.
     pub(super) fn finish(&self) {
-        self.0.finish_and_clear();
+        if let Screen::Terminal(bar) = &*self.screen.borrow() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+#[expect(clippy::exit, reason = "whoever is asked twice, or waits for others, can clear up nothing any more")]
+fn end_now() {
+    std::process::exit(INTERRUPTED.into());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account() -> Account {
+        Account {
+            files: 3,
+            total_files: Some(9),
+            bytes: 1 << 30,
+            total_bytes: Some(4 << 30),
+            path: "a\nb\u{1b}".into(),
+        }
+    }
+
+    #[test]
+    fn a_line_says_how_far_how_fast_and_how_long_and_drives_no_terminal() {
+        let text = "1.00 GiB of 4.00 GiB (25 %), 102.40 MiB/s, 30 s left: a\\nb\\u{1b}";
+        assert_eq!(account().line(Duration::from_secs(10)), text);
+        let unknown = Account { bytes: 1024, ..Account::default() };
+        assert_eq!(unknown.line(Duration::from_secs(1)), "1.00 KiB, 1.00 KiB/s");
+        let nothing = Account { total_bytes: Some(0), ..Account::default() };
+        assert_eq!(nothing.line(Duration::ZERO), "0 B, 0 B/s");
+    }
+
+    #[test]
+    fn an_event_says_the_same_in_json() {
+        let event = account().event(Duration::from_millis(1500));
+        let wanted = json!({ "files": 3, "total_files": 9, "bytes": 1_u64 << 30, "total_bytes": 4_u64 << 30,
+            "path": "a\nb\u{1b}", "seconds": 1.5 });
+        assert_eq!(event["progress"], wanted);
+        assert_eq!(Account::default().event(Duration::ZERO)["progress"]["path"], Value::Null);
     }
 }

@@ -17,6 +17,7 @@ use super::folder::{Folder, Kind};
 use super::manifest::{self, Entry, JOURNAL, Manifest};
 use super::placing::{Placer, State, Target, Wanted};
 use crate::snapshot::Snapshot;
+use crate::store::interrupt::Interrupt;
 use crate::store::path::RepoPath;
 
 /// Threads that write files. More make small files faster on a busy disk, and large ones slower.
@@ -35,6 +36,8 @@ pub(super) struct Place {
     pub(super) disposable: bool,
     /// A folder that nothing may be written into.
     pub(super) forbidden: Option<Folder>,
+    /// By which the work can be asked to end.
+    pub(super) interrupt: Interrupt,
 }
 
 /// What was done to a view.
@@ -57,6 +60,7 @@ pub(super) struct Detached {
     target: Target,
     manifest: Manifest,
     done: Done,
+    interrupt: Interrupt,
     _lock: File,
 }
 
@@ -75,15 +79,15 @@ fn writing(folder: &Folder, name: &str) -> impl FnOnce(io::Error) -> OpsError {
 impl Detached {
     /// Waits for whoever works on the view, and clears away what somebody left who did not finish.
     pub(super) fn open(place: Place) -> Result<Self, OpsError> {
-        let Place { top, meta, disposable, forbidden } = place;
-        let lock = lock(&meta)?;
+        let Place { top, meta, disposable, forbidden, interrupt } = place;
+        let lock = lock(&meta, "lock")?;
         let (manifest, warnings) = manifest::load(&meta);
         meta.clear("tmp").map_err(writing(&meta, "tmp"))?;
         let tmp = meta.make("tmp").map_err(writing(&meta, "tmp"))?;
         let names = AtomicU64::new(0);
         let target = Target { top, meta, tmp, disposable, forbidden, names, journal: None };
         target.check_not_forbidden(&target.top)?;
-        Ok(Self { target, manifest, done: Done { warnings, ..Done::default() }, _lock: lock })
+        Ok(Self { target, manifest, done: Done { warnings, ..Done::default() }, interrupt, _lock: lock })
     }
 
     /// Makes the view hold `files`; with `exact`, of what was written before nothing else.
@@ -133,13 +137,13 @@ impl Detached {
         } else {
             meta.clear(JOURNAL).map_err(writing(meta, JOURNAL))
         };
+        if let Err(error) = meta.remove_folder("tmp") {
+            tracing::debug!(%error, "the next download removes it");
+        }
         if let Some(error) = failed {
             return Err(error);
         }
         saved?;
-        if let Err(error) = meta.remove_folder("tmp") {
-            tracing::debug!(%error, "the next download removes it");
-        }
         Ok(std::mem::take(&mut self.done))
     }
 
@@ -156,7 +160,7 @@ impl Detached {
             if folder.look(name).map_err(failed())?.is_none() {
                 return Ok(());
             }
-            let ours = Target::is_right(folder, name, entry, None, Some(entry), &|_| ()).map_err(failed())?;
+            let ours = Target::is_right(folder, name, entry, None, Some(entry)).map_err(failed())?;
             if ours == State::Wrong {
                 let text = format!("`{path}` is no longer in the revision, but was changed here: kept");
                 self.done.warnings.push(text);
@@ -210,6 +214,7 @@ impl Detached {
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> (Vec<(RepoPath, Entry)>, Option<OpsError>) {
         let (target, manifest, done) = (&self.target, &self.manifest, &mut self.done);
+        let interrupt = &self.interrupt;
         let stop = &AtomicBool::new(false);
         let (mut placed, mut failed) = (Vec::new(), None);
         std::thread::scope(|scope| {
@@ -226,7 +231,9 @@ impl Detached {
             });
             for _ in 0..THREADS {
                 let (waiting, tell) = (std::sync::Arc::clone(&waiting), tell.clone());
-                scope.spawn(move || work(Placer::new(target, snapshot, manifest), &waiting, &tell, stop));
+                scope.spawn(move || {
+                    work(Placer::new(target, snapshot, manifest), &waiting, &tell, (stop, interrupt));
+                });
             }
             drop((waiting, tell));
             for event in events {
@@ -250,13 +257,16 @@ fn work(
     mut placer: Placer<'_>,
     waiting: &Mutex<Receiver<Wanted>>,
     tell: &SyncSender<Event>,
-    stop: &AtomicBool,
+    (stop, interrupt): (&AtomicBool, &Interrupt),
 ) {
     while !stop.load(Relaxed) {
         let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(wanted) = next else { return };
         send(tell, Event::Started(wanted.path.as_str().into()));
-        let told = |bytes| send(tell, Event::Bytes(bytes));
+        let told = |bytes| {
+            send(tell, Event::Bytes(bytes));
+            Ok(interrupt.check()?)
+        };
         match placer.place(&wanted, &told) {
             Ok((entry, written)) => send(tell, Event::Placed(wanted.path, entry, written)),
             Err(error) => {
@@ -274,9 +284,10 @@ fn send(tell: &SyncSender<Event>, event: Event) {
     }
 }
 
-fn lock(meta: &Folder) -> Result<File, OpsError> {
-    let failed = || writing(meta, "lock");
-    let file = meta.open_or_create("lock").map_err(failed())?;
+/// Waits until nobody else holds the lock of this name.
+pub(super) fn lock(meta: &Folder, name: &str) -> Result<File, OpsError> {
+    let failed = || writing(meta, name);
+    let file = meta.open_or_create(name).map_err(failed())?;
     if Folder::look_at(&file).map_err(failed())?.kind != Kind::File {
         return Err(failed()(io::Error::other("is not a regular file")));
     }

@@ -14,7 +14,7 @@ use super::error::OpsError;
 use super::folder::Folder;
 use super::manifest::Form;
 use super::patterns::PathFilter;
-use super::placing::Wanted;
+use super::placing::{Source, Wanted};
 use super::{Actor, Repository};
 use crate::snapshot::budget::Budget;
 use crate::snapshot::{FileInfo, Snapshot, SnapshotError};
@@ -58,7 +58,7 @@ pub struct Downloaded {
 }
 
 impl Downloaded {
-    fn new(path: PathBuf, oid: ObjectId, done: Done) -> Self {
+    pub(super) fn new(path: PathBuf, oid: ObjectId, done: Done) -> Self {
         let Done { written, unchanged, removed, bytes, warnings } = done;
         Self { path, oid, written, unchanged, removed, bytes, warnings }
     }
@@ -81,7 +81,11 @@ impl Repository {
         let purpose = format!("download {path}");
         let (snapshot, _lease) =
             self.leased_snapshot(options.revision.as_deref(), actor, &purpose, options.pid)?;
-        let source = follow(&snapshot, &path)?;
+        let (_, source) = follow(&snapshot, &path)?;
+        if source.mode == Mode::Directory {
+            let revision = snapshot.revision().to_owned();
+            return Err(SnapshotError::IsADirectory { path: path.to_string(), revision }.into());
+        }
         let wanted = want(path, &snapshot, source, true)?;
         if options.local_dir.is_some()
             && let Some(reason) = reserved(&wanted.path)
@@ -145,35 +149,47 @@ impl Repository {
             Ok((inside(&cache, &[kind, key])?, inside(&cache, &["views", &format!("{kind}-{key}")])?))
         });
         let (top, meta) = made.map_err(|source| OpsError::NoCache { path: root.join("cache"), source })?;
-        Ok(Place { top, meta, disposable: true, forbidden: None })
+        let interrupt = self.vault().interrupt().clone();
+        Ok(Place { top, meta, disposable: true, forbidden: None, interrupt })
     }
 
     fn local_place(&self, local: &Path) -> Result<Place, OpsError> {
-        let failed = |source| OpsError::LocalWrite { path: local.to_owned(), source };
+        let top = self.outside_folder(local)?;
+        self.place_in(top)
+    }
+
+    /// Opens a folder outside the vault, making it when it is not there.
+    pub(super) fn outside_folder(&self, local: &Path) -> Result<Folder, OpsError> {
         // Asked before anything is made, and again when all of it is there.
         self.check_outside(local)?;
-        let top = Folder::top(local).map_err(failed)?;
+        let top =
+            Folder::top(local).map_err(|source| OpsError::LocalWrite { path: local.to_owned(), source })?;
         self.check_outside(local)?;
+        Ok(top)
+    }
+
+    /// The place of files that are put into `top`, beside what else is there.
+    pub(super) fn place_in(&self, top: Folder) -> Result<Place, OpsError> {
+        let local = top.path().to_owned();
+        let failed = |source| OpsError::LocalWrite { path: local.clone(), source };
         let forbidden = self.root().map(Folder::top).transpose().map_err(failed)?;
-        let mut meta = None;
-        for name in LOCAL_CACHE {
-            let parent = meta.as_ref().unwrap_or(&top);
-            let made = parent.make(name).map_err(|error| {
+        let make = |parent: &Folder, name: &str| {
+            parent.make(name).map_err(|error| {
                 let detail = format!(
                     "a folder for what is remembered of downloads is needed here ({error}); move what is in the way"
                 );
                 OpsError::Local { path: parent.path().join(name), detail }
-            })?;
-            meta = Some(made);
-        }
-        let meta = meta.unwrap_or(top);
-        let top = Folder::top(local).map_err(failed)?;
+            })
+        };
+        let [outer, inner] = LOCAL_CACHE;
+        let meta = make(&make(&top, outer)?, inner)?;
         keep_out_of_git(&meta).map_err(failed)?;
-        Ok(Place { top, meta, disposable: false, forbidden })
+        let interrupt = self.vault().interrupt().clone();
+        Ok(Place { top, meta, disposable: false, forbidden, interrupt })
     }
 
     /// Refuses a folder inside the vault, through whatever links it is named.
-    fn check_outside(&self, local: &Path) -> Result<(), OpsError> {
+    pub(super) fn check_outside(&self, local: &Path) -> Result<(), OpsError> {
         let Some(root) = self.root() else { return Ok(()) };
         let mut there = None;
         for folder in local.ancestors() {
@@ -228,30 +244,24 @@ fn want(path: RepoPath, snapshot: &Snapshot, source: TreeEntry, single: bool) ->
         Mode::Symlink if cfg!(unix) => Form::Symlink,
         _ => Form::File,
     };
-    Ok(Wanted { path, source, form, sha256, size, single })
+    Ok(Wanted { path, source: Source::Entry(source), form, sha256, size, single })
 }
 
-/// The file at `path`, through symlinks that stay in the revision.
-fn follow(snapshot: &Snapshot, path: &RepoPath) -> Result<TreeEntry, OpsError> {
+/// The file or folder at `path`, through symlinks that stay in the revision, and where it is.
+pub(super) fn follow(snapshot: &Snapshot, path: &RepoPath) -> Result<(RepoPath, TreeEntry), OpsError> {
     let mut at = path.clone();
     for _ in 0..MAX_LINKS {
         let entry = snapshot.entry(at.as_str())?;
-        match entry.mode {
-            Mode::Directory => {
-                let revision = snapshot.revision().to_owned();
-                return Err(SnapshotError::IsADirectory { path: path.to_string(), revision }.into());
-            }
-            Mode::Symlink => {
-                let target = String::from_utf8_lossy(&snapshot.read_link(&entry)?).into_owned();
-                at = beside(&at, &target).ok_or_else(|| {
-                    OpsError::Invalid(format!(
-                        "`{path}` is a symlink to `{target}`, which is not in the revision; \
-                         `hv snapshot` gives the link itself"
-                    ))
-                })?;
-            }
-            _ => return Ok(entry),
+        if entry.mode != Mode::Symlink {
+            return Ok((at, entry));
         }
+        let target = String::from_utf8_lossy(&snapshot.read_link(&entry)?).into_owned();
+        at = beside(&at, &target).ok_or_else(|| {
+            OpsError::Invalid(format!(
+                "`{path}` is a symlink to `{target}`, which is not in the revision; \
+                 `hv snapshot` gives the link itself"
+            ))
+        })?;
     }
     Err(OpsError::Invalid(format!("`{path}` is a symlink that leads nowhere but to symlinks")))
 }
@@ -274,11 +284,11 @@ fn beside(link: &RepoPath, target: &str) -> Option<RepoPath> {
 }
 
 /// The files of a snapshot that are wanted.
-struct Selection<'a> {
-    snapshot: &'a Snapshot,
-    filter: &'a PathFilter,
-    only: &'a [RepoPath],
-    local: bool,
+pub(super) struct Selection<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) filter: &'a PathFilter,
+    pub(super) only: &'a [RepoPath],
+    pub(super) local: bool,
 }
 
 impl Selection<'_> {
@@ -312,7 +322,8 @@ impl Selection<'_> {
         Ok(found)
     }
 
-    fn walk(
+    /// Hands each file to a visitor that answers whether to go on.
+    pub(super) fn walk(
         &self,
         visit: &mut dyn FnMut(RepoPath, &TreeEntry) -> Result<bool, OpsError>,
     ) -> Result<(), OpsError> {

@@ -290,5 +290,6 @@ fn store_code(error: &StoreError) -> &'static str {
         StoreError::Unconfirmed { .. } => "unconfirmed",
         StoreError::ObjectTooLarge(_) => "too-large",
         StoreError::Io { .. } => "io",
+        StoreError::Interrupted => "interrupted",
     }
 }

@@ -10,6 +10,7 @@ pub mod diff;
 pub mod download;
 pub mod edit;
 pub mod error;
+pub mod export;
 mod folder;
 pub mod gc;
 pub mod gone;

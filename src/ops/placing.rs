@@ -34,13 +34,21 @@ const PARTS: usize = 2;
 #[derive(Debug, Clone)]
 pub(super) struct Wanted {
     pub(super) path: RepoPath,
-    /// What is read for it.
-    pub(super) source: TreeEntry,
+    pub(super) source: Source,
     pub(super) form: Form,
     pub(super) sha256: Sha256,
     pub(super) size: u64,
     /// Asked for by name.
     pub(super) single: bool,
+}
+
+/// Where the content of a file comes from.
+#[derive(Debug, Clone)]
+pub(super) enum Source {
+    /// Read from the revision.
+    Entry(TreeEntry),
+    /// The text of a symlink that is not in the revision.
+    Link(Vec<u8>),
 }
 
 /// The folder files are put into, and where they are written first.
@@ -68,8 +76,8 @@ pub(super) enum State {
     Right(Option<Stamp>),
 }
 
-/// How far one file is.
-pub(super) type Told<'a> = &'a (dyn Fn(u64) + Sync);
+/// Is told how far one file is, and may end it.
+pub(super) type Told<'a> = &'a (dyn Fn(u64) -> Result<(), OpsError> + Sync);
 
 fn writing(folder: &Folder, name: &str) -> impl FnOnce(io::Error) -> OpsError {
     let path = folder.path().join(name);
@@ -138,7 +146,6 @@ impl Target {
         wanted: &Entry,
         size: Option<u64>,
         remembered: Option<&Entry>,
-        told: Told<'_>,
     ) -> io::Result<State> {
         let Some(found) = folder.look(name)? else { return Ok(State::Wrong) };
         if wanted.form == Form::Symlink {
@@ -155,12 +162,11 @@ impl Target {
                 && entry.stamp == found.stamp
         });
         if untouched {
-            told(found.size);
             return Ok(State::Right(found.stamp));
         }
         let file = folder.open(name)?;
         let before = Folder::look_at(&file)?.stamp;
-        if hash(&file, told)? != wanted.sha256 {
+        if hash(&file)? != wanted.sha256 {
             return Ok(State::Wrong);
         }
         let executable = wanted.form == Form::Executable;
@@ -177,20 +183,18 @@ impl Target {
     }
 }
 
-fn sha256(bytes: &[u8]) -> Sha256 {
+/// SHA-256 of a short content.
+pub(super) fn sha256(bytes: &[u8]) -> Sha256 {
     Sha256::from_bytes(sha2::Sha256::digest(bytes).into())
 }
 
-fn hash(mut file: &File, told: Told<'_>) -> io::Result<Sha256> {
+fn hash(mut file: &File) -> io::Result<Sha256> {
     let mut hasher = sha2::Sha256::new();
     let mut buffer = vec![0; BUFFER];
     loop {
         match file.read(&mut buffer) {
             Ok(0) => return Ok(Sha256::from_bytes(hasher.finalize().into())),
-            Ok(n) => {
-                hasher.update(&buffer[..n]);
-                told(n as u64);
-            }
+            Ok(n) => hasher.update(&buffer[..n]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
@@ -232,11 +236,11 @@ impl<'a> Placer<'a> {
         let mut entry =
             Entry { sha256: wanted.sha256, form: wanted.form, stamp: None, single: wanted.single };
         let remembered = self.remembered.get(&wanted.path);
-        let right = Target::is_right(folder, name, &entry, Some(wanted.size), remembered, &|_| ());
+        let right = Target::is_right(folder, name, &entry, Some(wanted.size), remembered);
         // What was there before us, or was asked for by name, is not for a later snapshot to take away.
         entry.single |= !self.target.disposable && remembered.is_some_and(|remembered| remembered.single);
         if let State::Right(stamp) = right.map_err(writing(folder, name))? {
-            told(wanted.size);
+            told(wanted.size)?;
             entry.stamp = stamp;
             entry.single |= !self.target.disposable && remembered.is_none();
             return Ok((entry, false));
@@ -253,16 +257,8 @@ impl<'a> Placer<'a> {
         told: Told<'_>,
     ) -> Result<Option<Stamp>, OpsError> {
         let (target, name) = (self.target, wanted.path.name());
-        let reader = self.snapshot.open_file(&wanted.source, wanted.path.as_str())?;
         let tmp = target.next_name();
-        let written = match wanted.form {
-            Form::Symlink => target.tmp.link(&tmp, &link_text(&reader)?).map_err(writing(folder, name)),
-            form => {
-                let file =
-                    target.tmp.create(&tmp, form == Form::Executable).map_err(writing(folder, name))?;
-                copy(&reader, &file, told, &writing_at(folder, name))
-            }
-        };
+        let written = self.write(&tmp, wanted, told, &writing_at(folder, name));
         let moved = written.and_then(|()| {
             if let Some(journal) = &target.journal {
                 let mut journal = journal.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -278,6 +274,27 @@ impl<'a> Placer<'a> {
         moved?;
         let found = folder.look(name).map_err(writing(folder, name))?;
         Ok(found.filter(|found| found.kind == Kind::File).and_then(|found| found.stamp))
+    }
+
+    /// Writes a wanted file under the temporary name `tmp`.
+    fn write(
+        &self,
+        tmp: &str,
+        wanted: &Wanted,
+        told: Told<'_>,
+        failed: &(dyn Fn(io::Error) -> OpsError + Sync),
+    ) -> Result<(), OpsError> {
+        let into = &self.target.tmp;
+        let entry = match &wanted.source {
+            Source::Link(text) => return into.link(tmp, text).map_err(failed),
+            Source::Entry(entry) => entry,
+        };
+        let reader = self.snapshot.open_file(entry, wanted.path.as_str())?;
+        if wanted.form == Form::Symlink {
+            return into.link(tmp, &link_text(&reader)?).map_err(failed);
+        }
+        let file = into.create(tmp, wanted.form == Form::Executable).map_err(failed)?;
+        copy(&reader, &file, told, failed)
     }
 
     /// Removes a folder that is where a file belongs: all of it where everything is ours, else only if it is empty.
@@ -321,8 +338,7 @@ fn copy(
             if !shared {
                 write_all_at(file, bytes, at).map_err(failed)?;
             }
-            told(bytes.len() as u64);
-            Ok(())
+            told(bytes.len() as u64)
         })
     };
     if reader.size() < LARGE {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::commit::Progress;
 use super::error::OpsError;
 use super::status::describe;
 use super::{Repository, history};
@@ -18,6 +19,7 @@ use crate::store::collect::{Folder, leftovers};
 use crate::store::id::{ObjectId, PackId};
 use crate::store::index::{self, PackRow};
 use crate::store::ingest::Identity;
+use crate::store::interrupt::Interrupt;
 use crate::store::log::state::State;
 use crate::store::log::{self, scan};
 use crate::store::object::Mode;
@@ -101,6 +103,7 @@ struct Check<'a> {
     raw_bytes: u64,
     /// The ref whose history is being followed.
     following: String,
+    interrupt: &'a Interrupt,
 }
 
 impl Repository {
@@ -114,8 +117,13 @@ impl Repository {
         self.verify(true, &mut |_| ())
     }
 
-    /// Checks the vault as it is on disk now. `progress` is told how many more bytes of packs were read.
-    pub fn verify(&self, full: bool, progress: &mut dyn FnMut(u64)) -> Result<VerifyReport, OpsError> {
+    /// Checks the vault as it is on disk now. `progress` is told how many bytes of packs there are to be read, and how
+    /// many more were.
+    pub fn verify(
+        &self,
+        full: bool,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<VerifyReport, OpsError> {
         let view = self.vault().refresh()?;
         let report = VerifyReport { full, ..VerifyReport::default() };
         let mut check = Check {
@@ -126,10 +134,15 @@ impl Repository {
             by_problem: BTreeMap::new(),
             raw_bytes: 0,
             following: String::new(),
+            interrupt: self.vault().interrupt(),
         };
         check.log(self)?;
-        check.packs(progress);
+        if full {
+            progress(check.to_read());
+        }
+        check.packs(&mut |bytes| progress(Progress::Read(bytes)));
         check.refs(&view);
+        self.vault().interrupt().check()?;
         check.leftovers(self)?;
         let mut report = check.report;
         report.ok = report.findings.is_empty();
@@ -186,6 +199,18 @@ impl Check<'_> {
         ));
     }
 
+    /// How many packs there are, and how many bytes in them.
+    fn to_read(&self) -> Progress<'static> {
+        let rows = self.view.catalog.indexes().iter().flat_map(|index| index.rows::<PackRow>());
+        let live = rows.filter_map(Result::ok).filter(|row| !self.view.catalog.is_retired(row.id));
+        let (files, bytes) = live.fold((0, 0), |(n, sum), row| (n + 1, row.stored_len.saturating_add(sum)));
+        Progress::Found { files, bytes }
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.interrupt.check().is_err()
+    }
+
     fn packs(&mut self, progress: &mut dyn FnMut(u64)) {
         let catalog = &self.view.catalog;
         for (id, why) in catalog.broken() {
@@ -223,6 +248,9 @@ impl Check<'_> {
             return;
         }
         for chunk in pack.chunks() {
+            if self.is_interrupted() {
+                return;
+            }
             let checked = chunk.map(|row| (row, self.view.catalog.read_chunk(pack, &row).err()));
             match checked {
                 Ok((row, problem)) => {
@@ -296,6 +324,9 @@ impl Check<'_> {
     fn tree(&mut self, root: ObjectId, path: String, commit: ObjectId) {
         let mut pending = vec![(root, path)];
         while let Some((id, path)) = pending.pop() {
+            if self.is_interrupted() {
+                return;
+            }
             if !self.seen.insert(id) {
                 continue;
             }

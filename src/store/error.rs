@@ -51,6 +51,9 @@ pub enum StoreError {
         /// The newest this program reads.
         supported: u32,
     },
+    /// Somebody asked for it; see [`Interrupt`](super::interrupt::Interrupt).
+    #[error("interrupted before it was done")]
+    Interrupted,
     /// Nothing in the vault has this id.
     #[error("object {0} is not in the vault")]
     MissingObject(ObjectId),

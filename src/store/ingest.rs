@@ -162,6 +162,10 @@ impl Transaction<'_> {
         let mut sink = vault.media.create(&tmp).map_err(StoreError::io("create", &tmp))?;
         let shared = reflink::share(&mut *sink, &tmp, content)?;
         let spool = Spool::new(&tmp, sink, shared, size, may_be_whole);
+        let progress = &mut |bytes: u64| {
+            progress(bytes);
+            vault.interrupt().check()
+        };
         let (identity, known) = (Identity::new(size, pointer), Known::of(self));
         let (sha256, blob, spooled) = if shared {
             let mut copy = Reflink::open(&*vault.media, &tmp, content)?;

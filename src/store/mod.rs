@@ -24,6 +24,7 @@ pub mod frame;
 pub mod id;
 pub mod index;
 pub mod ingest;
+pub mod interrupt;
 pub mod lease;
 pub mod log;
 pub mod mark;

@@ -14,6 +14,7 @@ use super::error::StoreError;
 use super::frame;
 use super::id::{ObjectId, PackId};
 use super::index::BlockCache;
+use super::interrupt::Interrupt;
 use super::log::scan::{self, Warning};
 use super::log::state::State;
 use super::media::Media;
@@ -73,6 +74,7 @@ pub struct Vault {
     settings: Settings,
     cache: Arc<BlockCache>,
     view: RwLock<Arc<View>>,
+    interrupt: Interrupt,
 }
 
 impl Vault {
@@ -85,7 +87,12 @@ impl Vault {
         let settings = read_marker(&*media)?;
         let cache = Arc::new(BlockCache::new(BLOCK_CACHE));
         let view = settled(&*media, || first_view(&media, &cache).map(Arc::new))?;
-        Ok(Self { media, settings, cache, view: RwLock::new(view) })
+        Ok(Self { media, settings, cache, view: RwLock::new(view), interrupt: Interrupt::default() })
+    }
+
+    /// By which what is going on can be asked to end.
+    pub fn interrupt(&self) -> &Interrupt {
+        &self.interrupt
     }
 
     /// What was fixed when the vault was made.

@@ -44,3 +44,15 @@ fn json_says_what_the_hub_says() {
     assert_eq!(commit["authors"][0]["user"], "Ann");
     assert_eq!(commit["parents"][0], desk.on(["rev-parse", "HEAD~"]).text());
 }
+
+#[test]
+fn a_count_is_written_as_in_git_too() {
+    let desk = Desk::new();
+    for n in ["1", "2", "3"] {
+        desk.commit_file("f", n);
+    }
+    let lines = |args: &[&str]| desk.on(args).ok().out.lines().count();
+    assert_eq!(lines(&["log", "--oneline", "-1"]), 1);
+    assert_eq!(lines(&["log", "-2", "--oneline", "main", "--", "f"]), 2);
+    assert_eq!(lines(&["reflog", "-3"]), 3);
+}

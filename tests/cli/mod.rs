@@ -21,11 +21,15 @@ mod diff;
 #[cfg(unix)]
 mod download;
 mod exits;
+#[cfg(unix)]
+mod export;
 mod gc;
 #[cfg(unix)]
 mod git;
 mod identity;
 mod init;
+#[cfg(unix)]
+mod interrupt;
 mod local;
 #[cfg(unix)]
 mod locks;

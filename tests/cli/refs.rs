@@ -143,3 +143,35 @@ fn reset_moves_a_branch_and_says_where_it_is() {
     desk.on(["reset", "nowhere"]).fails(3, &["nowhere"]);
     assert_eq!(desk.head(), second);
 }
+
+#[test]
+fn a_tag_is_annotated_as_in_git() {
+    let desk = Desk::new();
+    desk.on(["tag", "-a", "v1", "-m", "First"]).ok();
+    assert!(desk.on(["show", "v1"]).ok().out.contains("First"));
+    desk.on(["tag", "-a", "v2"]).fails(2, &["--message"]);
+}
+
+#[test]
+fn a_name_for_a_branch_and_a_tag_is_warned_of() {
+    let desk = Desk::new();
+    assert!(desk.on(["tag", "v1"]).ok().err.is_empty());
+    for args in [["tag", "main"], ["branch", "v1"]] {
+        let run = desk.on(args).ok();
+        let full = |kind: &str| format!("refs/{kind}/{}", args[1]);
+        assert!(run.err.starts_with("warning: ") && run.err.contains("ambiguous"), "{run:#?}");
+        assert!(run.err.contains(&full("heads")) && run.err.contains(&full("tags")), "{run:#?}");
+        desk.on(["rev-parse", args[1]]).fails(3, &["ambiguous"]);
+        desk.on(["rev-parse", &full("tags")]).ok();
+    }
+}
+
+#[test]
+fn a_pattern_is_not_removed_and_says_what_is() {
+    let desk = Desk::new();
+    desk.commit_file("x/a", "1");
+    for pattern in ["x/*", "x/?", "*"] {
+        desk.on(["rm", pattern]).fails(2, &[pattern, "pattern", "folder", "--delete"]);
+    }
+    desk.on(["rm", "x"]).ok();
+}

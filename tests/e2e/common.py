@@ -33,6 +33,7 @@ WHEELS = {
 }
 LIGHT_LOADERS = ["numpy>=1.26", "safetensors>=0.5"]
 PICTURE_LOADERS = LIGHT_LOADERS + ["pillow>=10"]
+HUB_LOADERS = ["huggingface_hub>=1"]
 TORCH_LOADERS = PICTURE_LOADERS + ["torch", "transformers", "datasets", "webdataset"]
 
 

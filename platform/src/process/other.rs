@@ -18,3 +18,7 @@ pub(super) struct Watch;
 pub(super) fn watch(_callback: Box<dyn FnMut(Termination) + Send>) -> io::Result<Watch> {
     Err(io::Error::from(io::ErrorKind::Unsupported))
 }
+
+pub(super) fn ignored() -> Vec<Termination> {
+    Vec::new()
+}

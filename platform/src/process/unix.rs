@@ -2,6 +2,7 @@
 //!
 //! It must not do anything in a signal handler itself; `signal-hook` writes to a pipe there and no more.
 
+use std::ffi::c_int;
 use std::io;
 use std::thread::JoinHandle;
 
@@ -27,14 +28,30 @@ pub(super) fn watch(mut callback: Box<dyn FnMut(Termination) + Send>) -> io::Res
     let handle = signals.handle();
     let thread = std::thread::Builder::new().name("termination".into()).spawn(move || {
         for signal in signals.forever() {
-            callback(match signal {
-                SIGINT => Termination::Interrupt,
-                SIGHUP => Termination::HangUp,
-                _ => Termination::Terminate,
-            });
+            callback(meaning(signal));
         }
     })?;
     Ok(Watch { handle, thread: Some(thread) })
+}
+
+fn meaning(signal: c_int) -> Termination {
+    match signal {
+        SIGINT => Termination::Interrupt,
+        SIGHUP => Termination::HangUp,
+        _ => Termination::Terminate,
+    }
+}
+
+/// Told by Linux in `/proc`; elsewhere none is known to be ignored.
+pub(super) fn ignored() -> Vec<Termination> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    [SIGTERM, SIGINT, SIGHUP]
+        .into_iter()
+        .filter(|signal| mask & (1 << (signal - 1)) != 0)
+        .map(meaning)
+        .collect()
 }
 
 impl Drop for Watch {

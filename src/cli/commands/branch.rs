@@ -7,6 +7,7 @@ use serde_json::json;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::reflog::short;
+use super::tag::warn_of_two;
 use super::{hint, open, say};
 use crate::Repository;
 use crate::cli::args::Cli;
@@ -74,6 +75,7 @@ pub(super) fn run(cli: &Cli, args: &BranchArgs) -> Result<(), Failure> {
         return if cli.json { output::json(&moved) } else { Ok(()) };
     }
     repository.create_branch(name, start, false, &actor)?;
+    warn_of_two(&repository, name)?;
     let made = repository.list_branches()?.into_iter().find(|branch| branch.name == *name);
     if cli.json { output::json(&made) } else { Ok(()) }
 }

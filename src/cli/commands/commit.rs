@@ -91,7 +91,7 @@ pub(super) fn run(cli: &Cli, args: &CommitArgs, matches: &ArgMatches) -> Result<
         ..CommitOptions::default()
     };
     let options = args.reading.apply(options);
-    let bar = Bar::new(cli.json);
+    let bar = Bar::new(cli.json, &repository);
     let outcome =
         repository.create_commit(&operations, &options, &identity::actor()?, &mut |event| bar.commit(event));
     bar.finish();

@@ -64,10 +64,10 @@ impl Choice {
         only: &[RepoPath],
     ) -> Result<(), Failure> {
         let filter = self.filter();
-        let done = with_bar(cli, &identity::reader()?, |actor, bar| {
+        let done = with_bar(cli, repository, |actor, bar| {
             repository
                 .snapshot_download(&filter, only, &self.options(), actor, &mut |event| bar.commit(event))
-        });
+        })?;
         show(cli, &done?)
     }
 }
@@ -78,9 +78,9 @@ pub(super) fn run(cli: &Cli, args: &DownloadArgs) -> Result<(), Failure> {
         && args.choice.filter().takes_all()
     {
         let options = args.choice.options();
-        let done = with_bar(cli, &identity::reader()?, |actor, bar| {
+        let done = with_bar(cli, &repository, |actor, bar| {
             repository.hf_hub_download(path, &options, actor, &mut |event| bar.commit(event))
-        });
+        })?;
         match done {
             // A folder is a snapshot of that folder.
             Err(OpsError::Snapshot(SnapshotError::IsADirectory { .. })) => {}
@@ -91,18 +91,21 @@ pub(super) fn run(cli: &Cli, args: &DownloadArgs) -> Result<(), Failure> {
     args.choice.snapshot(cli, &repository, &only.map_err(OpsError::from)?)
 }
 
-fn with_bar(
+/// Copies files out under a bar.
+pub(super) fn with_bar(
     cli: &Cli,
-    actor: &Actor,
+    repository: &Repository,
     work: impl FnOnce(&Actor, &Bar) -> Result<Downloaded, OpsError>,
-) -> Result<Downloaded, OpsError> {
-    let bar = Bar::new(cli.json);
-    let done = work(actor, &bar);
+) -> Result<Result<Downloaded, OpsError>, Failure> {
+    let actor = identity::reader()?;
+    let bar = Bar::new(cli.json, repository);
+    let done = work(&actor, &bar);
     bar.finish();
-    done
+    Ok(done)
 }
 
-fn show(cli: &Cli, done: &Downloaded) -> Result<(), Failure> {
+/// Says where the copies are.
+pub(super) fn show(cli: &Cli, done: &Downloaded) -> Result<(), Failure> {
     if cli.json {
         return output::json(done);
     }

@@ -34,7 +34,7 @@ pub(in crate::cli) struct LogArgs {
     /// Start at every branch and tag
     #[arg(long)]
     all: bool,
-    /// Show at most this many commits
+    /// Show at most this many commits; `-N` is short for `-n N`
     #[arg(short = 'n', long, value_name = "N")]
     max_count: Option<usize>,
     /// Leave out this many commits first

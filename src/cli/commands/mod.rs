@@ -7,6 +7,7 @@ pub(super) mod dedup;
 pub(super) mod diff;
 pub(super) mod download;
 pub(super) mod du;
+pub(super) mod export;
 pub(super) mod gc;
 pub(super) mod init;
 pub(super) mod log;
@@ -60,6 +61,7 @@ pub(super) fn run(cli: &Cli, matches: &ArgMatches) -> Result<(), Failure> {
         Command::Cat(args) => cat::run(cli, args),
         Command::Download(args) => download::run(cli, args),
         Command::Snapshot(args) => snapshot::run(cli, args),
+        Command::Export(args) => export::run(cli, args),
         Command::Upload(args) => upload::run(cli, args),
         Command::Rm(args) => rm::run(cli, args),
         Command::Status => status::run(cli),

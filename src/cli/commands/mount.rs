@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use clap::Args;
 use hubvault_platform::process::{self, TerminationGuard};
-use hubvault_platform::{MountOptions, Mounted, Opens, mount};
+use hubvault_platform::{MountOptions, Mounted, Opens, UnmountMode, mount, table};
 use serde_json::{Value, json};
 
 use super::{mount_view, say, warn};
@@ -124,6 +124,7 @@ fn start(cli: &Cli, args: &MountArgs, mountpoint: &Path, revision: Option<&str>)
         "never" => Opens::Spared,
         _ => Opens::WhereNeeded,
     };
+    end_dead_mount(mountpoint);
     let mounted = mount(shown.tree, mountpoint, &options)?;
     let mut about = shown.about;
     about["mountpoint"] = json!(mounted.mountpoint());
@@ -146,6 +147,16 @@ fn unmount_on_termination(mounted: &Mounted) -> Result<TerminationGuard, Failure
             tracing::error!(%error, "could not unmount");
         }
     })?)
+}
+
+/// Ends what a server that was killed left at the mount point, where nobody can read anything any more.
+fn end_dead_mount(mountpoint: &Path) {
+    if table::is_dead(mountpoint)
+        && let Err(error) = table::unmount(mountpoint, UnmountMode::Detach)
+    {
+        // Somebody else's; mounting there says so.
+        tracing::debug!(%error, "the dead mount stays");
+    }
 }
 
 /// Starts this program again, in the background, and waits for its one line: serving, or why not.

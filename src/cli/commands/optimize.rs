@@ -52,7 +52,7 @@ pub(super) fn run(cli: &Cli, args: &OptimizeArgs) -> Result<(), Failure> {
         dry_run: args.dry_run,
         list_limit: if cli.json { usize::MAX } else { LISTED },
     };
-    let bar = Bar::new(cli.json);
+    let bar = Bar::new(cli.json, &repository);
     let report = repository.optimize(&options, &identity::actor()?, &mut |event| bar.optimize(event));
     bar.finish();
     let report = report?;

@@ -4,10 +4,24 @@ use clap::Args;
 
 use super::branch::deleted;
 use super::reflog::short;
-use super::{open, say};
+use super::{open, say, tell};
+use crate::Repository;
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
 use crate::cli::{identity, output};
+
+/// Says that a name is a branch's and a tag's. Git allows it too, and warns at each use; here a revision of that name is
+/// refused.
+pub(super) fn warn_of_two(repository: &Repository, name: &str) -> Result<(), Failure> {
+    let is_both = repository.list_tags()?.iter().any(|tag| tag.name == name)
+        && repository.list_branches()?.iter().any(|branch| branch.name == name);
+    if !is_both {
+        return Ok(());
+    }
+    tell(&format!(
+        "warning: `{name}` is a branch and a tag now, and ambiguous as a revision: write `refs/heads/{name}` or `refs/tags/{name}`"
+    ))
+}
 
 /// List, make or delete tags
 #[derive(Debug, Args)]
@@ -16,6 +30,9 @@ pub(in crate::cli) struct TagArgs {
     name: Option<String>,
     /// What it names [default: the default branch]
     revision: Option<String>,
+    /// Make an annotated tag, as -m alone does
+    #[arg(short, long, requires = "message")]
+    annotate: bool,
     /// Make an annotated tag with this message
     #[arg(short, long, value_name = "MSG", requires = "name")]
     message: Option<String>,
@@ -39,6 +56,7 @@ pub(super) fn run(cli: &Cli, args: &TagArgs) -> Result<(), Failure> {
     }
     let message = args.message.as_deref();
     repository.create_tag(name, message, args.revision.as_deref(), false, &identity::actor()?)?;
+    warn_of_two(&repository, name)?;
     let made = repository.list_tags()?.into_iter().find(|tag| tag.name == *name);
     if cli.json { output::json(&made) } else { Ok(()) }
 }

@@ -96,7 +96,7 @@ pub(super) fn run(cli: &Cli, args: &UploadArgs) -> Result<(), Failure> {
     let options = args.reading.apply(args.how.options("")?);
     let actor = identity::actor()?;
     let repository = open(cli)?;
-    let bar = Bar::new(cli.json);
+    let bar = Bar::new(cli.json, &repository);
     let done = match path_in_repo {
         Some(path) if !is_folder => {
             let source = AddSource::Local(args.local.clone());

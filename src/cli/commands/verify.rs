@@ -19,8 +19,8 @@ pub(in crate::cli) struct VerifyArgs {
 
 pub(super) fn run(cli: &Cli, args: &VerifyArgs) -> Result<(), Failure> {
     let repository = open(cli)?;
-    let bar = Bar::new(cli.json);
-    let report = repository.verify(args.full, &mut |bytes| bar.advance(bytes));
+    let bar = Bar::new(cli.json, &repository);
+    let report = repository.verify(args.full, &mut |event| bar.commit(event));
     bar.finish();
     let report = report?;
     if cli.json {

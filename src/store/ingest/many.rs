@@ -131,6 +131,7 @@ impl Transaction<'_> {
         item: Item<S::Error>,
         each: &mut dyn FnMut(Storing),
     ) -> Result<(), S::Error> {
+        self.vault.interrupt().check()?;
         each(Storing::Begins(at));
         let pointer = sources.is_pointer(at);
         let seen = match item {

@@ -71,13 +71,13 @@ impl Part {
     }
 }
 
-/// Reads `content` to its end; answers its ids and what was written.
+/// Reads `content` to its end, or until `progress` fails; answers its ids and what was written.
 pub(super) fn run(
     content: &mut dyn Content,
     identity: Identity,
     known: Known<'_>,
     spool: Spool<'_>,
-    progress: &mut dyn FnMut(u64),
+    progress: &mut dyn FnMut(u64) -> Result<(), StoreError>,
 ) -> Result<(Sha256, ObjectId, Spooled), StoreError> {
     scope(|threads| {
         let (to_hasher, hashed) = channel();
@@ -104,7 +104,7 @@ fn read_all(
     content: &mut dyn Content,
     to_hasher: &Sender<Arc<Block>>,
     to_cutter: &Sender<Arc<Block>>,
-    progress: &mut dyn FnMut(u64),
+    progress: &mut dyn FnMut(u64) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let (home, free) = channel();
     // Filled when they are first needed: a file of one buffer needs one.
@@ -123,7 +123,7 @@ fn read_all(
             // A later stage failed, and says why.
             return Ok(());
         }
-        progress(len as u64);
+        progress(len as u64)?;
     }
 }
 

@@ -37,7 +37,7 @@ impl Transaction<'_> {
     /// in them moves along. `progress` is told how many more decoded bytes were stored.
     ///
     /// # Errors
-    /// [`StoreError::Damaged`] when something that is needed of them is damaged or missing.
+    /// [`StoreError::Damaged`] when something that is needed of them is damaged or missing, [`StoreError::Interrupted`].
     pub fn recode(
         &mut self,
         packs: &[PackId],
@@ -132,6 +132,7 @@ impl Work<'_, '_, '_> {
         let (id, tmp) = (self.transaction.next_pack(), self.transaction.next_tmp());
         let mut pack = SharedPack::new(id, tmp);
         for (n, ordinal, row) in chunks {
+            self.transaction.vault.interrupt().check()?;
             let source = &mut sources.packs[*n];
             let raw = sources.catalog.read_chunk(&source.pack, row)?;
             let to = pack.push(media, row.hash, raw.len(), Codec::Raw, &raw)?;
@@ -177,6 +178,7 @@ impl Work<'_, '_, '_> {
         group: &mut Group,
         rows: &mut Vec<ChunkRow>,
     ) -> Result<(), StoreError> {
+        self.transaction.vault.interrupt().check()?;
         let (Group { chunks, .. }, rows) = (std::mem::take(group), std::mem::take(rows));
         encode_all(&chunks, self.compression, |n, codec, stored| {
             let row = &rows[n];
