@@ -238,6 +238,9 @@ impl Transaction<'_> {
             }
         }
         self.push_group(&mut group, compression, &mut extents)?;
+        if let Some(shared) = &mut self.shared {
+            shared.will_be_named(new);
+        }
         self.builder.add_file(sha256, size, extents);
         Ok(new)
     }

@@ -18,8 +18,13 @@ use super::media::{Media, Sink};
 use super::{planes, zip};
 
 /// Content below this total stays in the index of its transaction instead of a pack of its own: one file less
-/// to create and sync for a small commit.
+/// to create and sync for a small commit. Pieces of edited files are an exception.
 pub const INLINE_LIMIT: u64 = 1 << 20;
+
+/// From this many bytes on, pieces of an edited file go to a pack, however little else there is to store: nothing but the
+/// index itself can name what lies in an index, so each later version would store them again. A block of a disk: what
+/// is less is cheaper stored again than put into a file of its own.
+const NAMED_LIMIT: u64 = 4 << 10;
 
 /// A shared pack is closed when it reaches this size, so that none grows without bound.
 pub const PACK_LIMIT: u64 = 512 << 20;
@@ -115,6 +120,8 @@ pub struct SharedPack {
     tmp: String,
     pending: Vec<u8>,
     sink: Option<Box<dyn Sink>>,
+    /// Bytes that later versions of a file will name.
+    named: u64,
 }
 
 /// A filled pack.
@@ -140,7 +147,7 @@ pub struct PackFile {
 impl SharedPack {
     /// An empty pack that would be written under the temporary name `tmp`.
     pub fn new(id: PackId, tmp: String) -> Self {
-        Self { draft: PackDraft::new(id), tmp, pending: Vec::new(), sink: None }
+        Self { draft: PackDraft::new(id), tmp, pending: Vec::new(), sink: None, named: 0 }
     }
 
     /// Its name.
@@ -179,6 +186,11 @@ impl SharedPack {
         Ok(self.draft.push(row.hash, row.raw_len, row.stored_len, row.codec))
     }
 
+    /// Notes that `len` bytes pushed before are pieces of a file that has others elsewhere.
+    pub fn will_be_named(&mut self, len: u64) {
+        self.named += len;
+    }
+
     fn append(&mut self, media: &dyn Media, stored: &[u8]) -> Result<(), StoreError> {
         self.pending.extend_from_slice(stored);
         if self.pending.len() as u64 > INLINE_LIMIT { self.flush(media) } else { Ok(()) }
@@ -196,7 +208,7 @@ impl SharedPack {
 
     /// Ends the pack.
     pub fn finish(self, media: &dyn Media) -> Result<Filled, StoreError> {
-        if self.sink.is_none() {
+        if self.sink.is_none() && self.named < NAMED_LIMIT {
             return Ok(Filled::Inline(self.draft, self.pending));
         }
         Ok(Filled::File(self.into_file(media)?))

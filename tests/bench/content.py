@@ -1,7 +1,12 @@
-"""What is put into a vault, a git repository and the seed product: the same files and histories, from a fixed seed."""
+"""What is put into a vault, a git repository and the seed product: the same files and histories, from a fixed seed.
+
+    content.py random|weights FILE SIZE, inserted|overwritten FROM TO, small FOLDER FILES     make it in a process of its own
+"""
 
 import random
 import subprocess
+import sys
+from pathlib import Path
 
 NOW = 1_700_000_000  # the time of the first commit
 
@@ -93,9 +98,72 @@ def write_random(path, size, seed=1):
             size -= len(block)
 
 
-def edit(path, at):
-    """Changes a megabyte in the middle of a file; answers its path."""
+def edit(path, at, length=1 << 20, seed=2):
+    """Changes `length` bytes of a file; answers its path."""
     with open(path, "r+b") as file:
         file.seek(at)
-        file.write(random.Random(2).randbytes(1 << 20))
+        file.write(random.Random(seed).randbytes(length))
     return path
+
+
+def places(below, count, apart=False):
+    """Offsets here and there; `apart`: none near another."""
+    dice = random.Random(5)
+    return [n * (below // count) + below // count // 2 for n in range(count)] if apart else [dice.randrange(below) for _ in range(count)]
+
+
+def inserted(source, target, at=100 << 20):
+    """`source` with a megabyte inserted; where it is shorter, in its middle."""
+    at = min(at, Path(source).stat().st_size // 2)
+    with open(source, "rb") as old, open(target, "wb") as new:
+        _copy(old, new, at)
+        new.write(random.Random(2).randbytes(1 << 20))
+        _copy(old, new)
+
+
+def overwritten(source, target, share=0.01, block=64 << 10):
+    """`source` with this share of its blocks overwritten."""
+    with open(source, "rb") as old, open(target, "wb") as new:
+        _copy(old, new)
+        dice, blocks = random.Random(3), new.tell() // block
+        for number in sorted(dice.sample(range(blocks), max(1, round(blocks * share)))):
+            new.seek(number * block)
+            new.write(dice.randbytes(block))
+
+
+def _copy(old, new, length=None):
+    while data := old.read(4 << 20 if length is None else min(4 << 20, length)):
+        new.write(data)
+        length = None if length is None else length - len(data)
+        if length == 0:
+            return
+
+
+def weights(path, size):
+    """bf16 weights, normal with sigma 0.02. Needs numpy."""
+    import numpy
+
+    dice = numpy.random.Generator(numpy.random.PCG64(1))
+    with open(path, "wb") as out:
+        while size > 0:
+            numbers = dice.standard_normal(min(size // 2, 4 << 20), dtype=numpy.float32) * numpy.float32(0.02)
+            bits = numbers.view(numpy.uint32)
+            # Rounded to the nearest, ties to even, as every framework does it.
+            out.write(((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype("<u2").tobytes())
+            size -= 2 * len(numbers)
+
+
+def small(folder, files):
+    """Files of 4 to 32 KiB that nothing compresses, 200 to a folder."""
+    dice = random.Random(4)
+    for number in range(files):
+        path = Path(folder) / f"d{number // 200:03}" / f"f{number:06}.bin"
+        if number % 200 == 0:
+            path.parent.mkdir(parents=True)
+        path.write_bytes(dice.randbytes(dice.randrange(4 << 10, 32 << 10)))
+
+
+if __name__ == "__main__":
+    what, path, more = sys.argv[1:]
+    number = int(more) if more.isdigit() else more
+    {"random": write_random, "weights": weights, "inserted": inserted, "overwritten": overwritten, "small": small}[what](path, number)

@@ -67,15 +67,18 @@ def forget_errors():
     _errors().unlink(missing_ok=True)
 
 
-def interleaved(runs, **operations):
+def interleaved(runs, operations, fewer=None, patience=2):
     """Runs each operation in turn, `runs` times over, after one round that does not count: a busy minute hits all alike.
 
-    An operation is called with the number of the round and answers (wall, CPU, peak memory). One that takes seconds
-    is run three times."""
+    An operation is called with the number of the round and answers (wall, CPU, peak memory). One that takes more than
+    `patience` seconds is run three times. `fewer`: {name: runs}; what is named there has no round that does not count."""
     costs = {name: Cost() for name in operations}
     for number in range(-1, runs):
         for name, operation in operations.items():
-            if len(costs[name].walls) >= 3 and costs[name].wall > 2:
+            chosen = (fewer or {}).get(name)
+            if chosen is not None and not 0 <= number < chosen:
+                continue
+            if len(costs[name].walls) >= 3 and costs[name].wall > patience:
                 continue
             cost = operation(number + 1)
             if number >= 0:
@@ -87,22 +90,35 @@ class Table:
     """Rows of costs with their ratios to the first column, as text or JSON."""
 
     def __init__(self):
-        self.rows, self.failures = [], []
+        self.rows, self.failures, self.targets = [], [], []
 
-    def row(self, workload, costs, ratios=()):
-        """`costs`: {who: Cost}, ours is `hv`. `ratios`: extra (name, value) pairs."""
-        self.rows.append({"workload": workload, "costs": costs, "ratios": dict(ratios)})
+    def row(self, workload, costs, ratios=(), size=None):
+        """`costs`: {who: Cost}, ours is `hv`. `ratios`: extra (name, value) pairs. `size`: bytes worked on."""
+        self.rows.append({"workload": workload, "costs": costs, "ratios": dict(ratios)} | ({"bytes": size} if size else {}))
         ours = costs["hv"]
         print(f"\n{workload}", flush=True)
         for who, cost in costs.items():
+            speed = f"   {size / cost.wall / 1e9:6.2f} GB/s {cost.cpu / size * 1e9:6.2f} CPU s/GB" if size else ""
             against = "" if cost is ours else f"   {cost.wall / ours.wall:7.1f}x wall {cost.cpu / ours.cpu:7.1f}x CPU"
             note = f"   [{cost.note}]" if cost.note else ""
             print(
-                f"  {who:<22} {cost.wall * 1e3:10.2f} ms wall {cost.cpu * 1e3:10.2f} ms CPU {cost.rss / 2**20:8.1f} MiB{against}{note}",
+                f"  {who:<22} {cost.wall * 1e3:10.2f} ms wall {cost.cpu * 1e3:10.2f} ms CPU {cost.rss / 2**20:8.1f} MiB{speed}{against}{note}",
                 flush=True,
             )
         for name, value in dict(ratios).items():
             print(f"  {name}: {value}", flush=True)
+
+    def target(self, name, value, most=None, least=None):
+        """What is aimed at; the summary says by how much it is missed. A miss is no failure of the run."""
+        limit, missed = (most, value / most - 1) if least is None else (least, 1 - value / least)
+        verdict = "met" if missed <= 0 else f"missed by {missed:.0%}"
+        self.targets.append({"target": name, "value": value, "limit": limit, "at": "most" if least is None else "least", "verdict": verdict})
+
+    def summary(self):
+        if self.targets:
+            print("\ntargets")
+        for t in self.targets:
+            print(f"  {t['target']:<54} {t['value']:10.3f}   at {t['at']} {t['limit']:<8.4g} {t['verdict']}", flush=True)
 
     def bound(self, name, value, limit):
         """A ratio that must stay below a limit."""
@@ -113,7 +129,7 @@ class Table:
 
     def as_json(self):
         rows = [{**row, "costs": {who: cost.as_json() for who, cost in row["costs"].items()}} for row in self.rows]
-        return json.dumps({"rows": rows, "failures": self.failures}, indent=1)
+        return json.dumps({"rows": rows, "targets": self.targets, "failures": self.failures}, indent=1)
 
 
 def machine():

@@ -50,6 +50,10 @@ OPERATIONS = {
     "files": lambda api: len(api.list_repo_files()),
     "commit": lambda api, path, text: api.create_commit([add(path, text.encode())], commit_message="one more"),
     "merge": lambda api, source, target: api.merge(source, target_revision=target),
+    "create": lambda api: api.create_repo(),
+    "upload": lambda api, folder, message: api.upload_folder(folder_path=folder, commit_message=message, delete_patterns=["*"]),
+    "snapshot": lambda api, out: api.snapshot_download(local_dir=out),
+    "verify": lambda api: api.full_verify(),
 }
 
 if __name__ == "__main__":

@@ -307,20 +307,23 @@ def environment(folder, requirements, name):
 
 def wheels(folder, python):
     """Downloads the published packages and unpacks them; returns the folders."""
-    unpacked = {}
-    for name, (version, sha256) in WHEELS.items():
-        target = folder / f"{name}-{version}"
-        unpacked[name] = target
-        if target.is_dir():
-            continue
-        with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            run([python, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "-d", scratch, f"{name}=={version}"], timeout=1800)
-            (wheel,) = Path(scratch).glob("*.whl")
-            found = hashlib.sha256(wheel.read_bytes()).hexdigest()
-            expect(found == sha256, f"{wheel.name} has SHA-256 {found}, expected {sha256}")
-            zipfile.ZipFile(wheel).extractall(Path(scratch) / "content")
-            (Path(scratch) / "content").rename(target)
-    return unpacked
+    return {name: wheel(folder, python, name, *which) for name, which in WHEELS.items()}
+
+
+def wheel(folder, python, name, version, sha256):
+    """The folder with the content of a published wheel, downloaded once."""
+    target = folder / f"{name}-{version}"
+    if target.is_dir():
+        return target
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        run([python, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "-d", scratch, f"{name}=={version}"], timeout=1800)
+        (found,) = Path(scratch).glob("*.whl")
+        with open(found, "rb") as handle:
+            digest = sha256_of(handle)
+        expect(digest == sha256, f"{found.name} has SHA-256 {digest}, expected {sha256}")
+        zipfile.ZipFile(found).extractall(Path(scratch) / "content")
+        (Path(scratch) / "content").rename(target)
+    return target
 
 
 def prepare(report, torch=False):

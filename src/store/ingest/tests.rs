@@ -214,27 +214,36 @@ fn growth(versions: &[Vec<u8>]) -> (Vec<u64>, usize) {
     (stored[1..].iter().map(|stored| stored.new_bytes).collect(), record.extents.len())
 }
 
-const EDIT: usize = 1_400_000;
-
-#[test]
-fn growth_is_the_change_itself_version_after_version() {
+/// Twelve megabytes, and versions of it with this many bytes changed in another place each time.
+fn edited_again_and_again(edit: usize) -> Vec<Vec<u8>> {
     let mut versions = vec![noise(1, 12 << 20)];
     for n in 0..3usize {
         let mut next = versions[n].clone();
         let at = (2 << 20) + n * (3 << 20) + 12_345;
-        // Enough for a pack of its own: what lies in an index is not shared with later versions.
-        next[at..at + EDIT].copy_from_slice(&noise(n as u64 + 2, EDIT));
+        next[at..at + edit].copy_from_slice(&noise(n as u64 + 2, edit));
         versions.push(next);
     }
-    let (new, extents) = growth(&versions);
-    // At each end less than 4 KiB of a chunk that begins or ends there may be stored with it.
-    let edit = EDIT as u64;
-    assert!(new.iter().all(|&new| (edit..edit + (8 << 10)).contains(&new)), "{new:?}");
-    assert!(extents <= 3 * 4 + 1, "{extents}: before, two halves at most, after");
+    versions
+}
 
-    let mut inserted = versions[0].clone();
+#[test]
+fn growth_is_the_change_itself_version_after_version() {
+    // Also what would fit into an index: what lies there is not shared with later versions.
+    for edit in [1_400_000u32, 5000] {
+        let (new, extents) = growth(&edited_again_and_again(edit as usize));
+        // At each end less than 4 KiB of a chunk that begins or ends there may be stored with it.
+        let edit = u64::from(edit);
+        assert!(new.iter().all(|&new| (edit..edit + (8 << 10)).contains(&new)), "{new:?}");
+        assert!(extents <= 3 * 4 + 1, "{extents}: before, two halves at most, after");
+    }
+}
+
+#[test]
+fn growth_is_what_was_inserted() {
+    let first = noise(1, 12 << 20);
+    let mut inserted = first.clone();
     inserted.splice(5_000_000..5_000_000, noise(9, 100_000));
-    let (new, extents) = growth(&[versions[0].clone(), inserted]);
+    let (new, extents) = growth(&[first, inserted]);
     assert!(new[0] < 100_000 + (8 << 10) && extents == 3, "{new:?} {extents}");
 }
 
