@@ -180,13 +180,14 @@ impl Repository {
         let (head, parent) = head_and_parent(&view, &branch, options)?;
         check_parent(&branch, parent, head)?;
         let mut totals = Totals::default();
-        let plan = Plan::new(operations, &view, self.root(), options.keep_links, progress)?;
+        let mut plan = Plan::new(operations, &view, self.root(), options.keep_links, progress)?;
         let attributes = plan.attributes(&view.catalog, view.catalog.commit(head)?.tree)?;
         let threshold = self.vault().settings().large_file_threshold;
         let is_pointer = |path: &RepoPath, size: u64| size >= threshold || attributes.is_lfs(path.as_str());
         transaction.set_compression(options.compression);
         let cache = plan.stat_cache(&transaction);
         let seen = cache.as_ref().filter(|_| !options.rehash);
+        let skipped = std::mem::take(&mut plan.skipped);
         let edits = plan.store(&mut transaction, &is_pointer, seen, &mut totals, progress)?;
         progress(Progress::Publishing);
         let work = Work { branch, parent, options, actor, edits };
@@ -208,7 +209,7 @@ impl Repository {
             new_bytes: totals.new,
             shared_bytes: totals.logical - totals.new,
             stored_bytes: published.map_or(0, |published| published.stored_bytes),
-            skipped: plan.skipped,
+            skipped,
         })
     }
 }

@@ -25,7 +25,7 @@ pub struct TreeEditor {
 #[derive(Debug, Clone)]
 enum Node {
     Stored(Mode, ObjectId),
-    Open(Folder),
+    Open(Box<Folder>),
 }
 
 #[derive(Debug, Clone, Default)]
@@ -86,7 +86,7 @@ impl Folder {
     fn open(&mut self, catalog: &Catalog, name: &str) -> Result<Option<&mut Self>, StoreError> {
         let Some(node) = self.entries.get_mut(name.as_bytes()) else { return Ok(None) };
         if let Node::Stored(Mode::Directory, id) = *node {
-            *node = Node::Open(Self::load(catalog, id)?);
+            *node = Node::Open(Box::new(Self::load(catalog, id)?));
         }
         Ok(match node {
             Node::Open(folder) => Some(folder),
@@ -149,7 +149,7 @@ impl TreeEditor {
             if names.peek().is_none() {
                 return at.place(name, path, node);
             }
-            at.entries.entry(name.as_bytes().to_vec()).or_insert_with(|| Node::Open(Folder::default()));
+            at.entries.entry(name.as_bytes().to_vec()).or_insert_with(|| Node::Open(Box::default()));
             at = at.open(catalog, name)?.ok_or_else(|| OpsError::PathConflict {
                 path: path.to_string(),
                 detail: format!(
@@ -186,7 +186,7 @@ impl TreeEditor {
         takes: &dyn Fn(&str) -> bool,
     ) -> Result<Vec<RepoPath>, OpsError> {
         let top = match folder {
-            None => Node::Open(self.root.clone()),
+            None => Node::Open(Box::new(self.root.clone())),
             Some(path) => match self.get(catalog, path)? {
                 Some(found) => found.0,
                 None => return Ok(Vec::new()),
@@ -201,7 +201,7 @@ impl TreeEditor {
                     return Err(PathError::TooDeep { start: path.chars().take(40).collect() }.into());
                 }
                 Node::Stored(Mode::Directory, id) => Folder::load(catalog, id)?,
-                Node::Open(folder) => folder,
+                Node::Open(folder) => *folder,
                 Node::Stored(..) => {
                     if takes(&path) {
                         found.push(RepoPath::new(&format!("{prefix}{path}"))?);

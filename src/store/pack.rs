@@ -6,11 +6,12 @@
 
 use std::borrow::Cow;
 use std::io::Write;
+use std::sync::Arc;
 
 use super::chunk;
 use super::error::StoreError;
 use super::id::{ChunkHash, PackId};
-use super::index::write::PackDraft;
+use super::index::draft::PackDraft;
 use super::index::{ChunkRow, Codec};
 use super::media::{Media, Sink};
 use super::{planes, zip};
@@ -127,7 +128,7 @@ pub enum Filled {
 #[derive(Debug)]
 pub struct PackFile {
     /// What it holds.
-    pub draft: PackDraft,
+    pub draft: Arc<PackDraft>,
     /// Its temporary name.
     pub tmp: String,
     /// The file, still open for syncing.
@@ -198,7 +199,7 @@ impl SharedPack {
         }
         Ok(match self.sink {
             None => Filled::Inline(self.draft, self.pending),
-            Some(sink) => Filled::File(PackFile { draft: self.draft, tmp: self.tmp, sink }),
+            Some(sink) => Filled::File(PackFile { draft: Arc::new(self.draft), tmp: self.tmp, sink }),
         })
     }
 }
