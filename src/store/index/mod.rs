@@ -15,6 +15,7 @@
 
 mod check;
 pub mod draft;
+mod filter;
 pub mod format;
 pub mod read;
 mod search;

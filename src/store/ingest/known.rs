@@ -3,7 +3,7 @@
 //! Asked once per chunk of a large file, beside the thread that reads it: so it holds only what a lookup needs,
 //! not the transaction. A chunk whose pack is not there with all its bytes does not count.
 
-use crate::store::catalog::Catalog;
+use crate::store::catalog::{Catalog, Located};
 use crate::store::id::{ChunkHash, PackId};
 use crate::store::index::draft::DraftChunks;
 use crate::store::media::Media;
@@ -18,6 +18,8 @@ pub(super) struct Known<'a> {
     catalog: &'a Catalog,
     own: &'a DraftChunks,
     sound: &'a mut Soundness,
+    /// What was found last.
+    last: Option<Located>,
 }
 
 impl<'a> Known<'a> {
@@ -29,6 +31,7 @@ impl<'a> Known<'a> {
             catalog: &transaction.base.catalog,
             own: &transaction.own_chunks,
             sound: &mut transaction.sound,
+            last: None,
         }
     }
 
@@ -37,8 +40,15 @@ impl<'a> Known<'a> {
         if let Some(place) = self.own.find(hash) {
             return Some(place);
         }
-        let (pack, chunk) = unless_damaged(self.catalog.chunk(hash))?;
-        let sound = chunk.raw_len == len && self.sound.check(self.media, self.catalog, pack.id);
-        sound.then_some((pack.id, chunk.raw_start))
+        // What is known comes in runs: the chunk after the last one found is looked at before the tables are.
+        let next = self.last.take().and_then(|last| unless_damaged(last.next()));
+        let found = match next {
+            Some(next) if next.chunk.hash == hash => next,
+            _ => unless_damaged(self.catalog.chunk(hash))?,
+        };
+        let (pack, chunk) = (found.pack.row.id, found.chunk);
+        self.last = Some(found);
+        let sound = chunk.raw_len == len && self.sound.check(self.media, self.catalog, pack);
+        sound.then_some((pack, chunk.raw_start))
     }
 }

@@ -31,11 +31,11 @@ impl Transaction<'_> {
         let mut identity = Identity::new(size, pointer);
         identity.update(bytes);
         let (sha256, blob) = identity.finish();
-        let (mut pieces, mut found) = (Chunks::default(), Vec::new());
+        let (mut pieces, mut found, mut stored) = (Chunks::default(), Vec::new(), Known::of(self));
         for range in chunk::cut_all(bytes) {
             let hash = chunk::hash(&bytes[range.clone()]);
             let len = u32::try_from(range.len()).unwrap();
-            let known = Known::of(self).find(hash, len);
+            let known = stored.find(hash, len);
             pieces.push(hash, len, len, Codec::Raw);
             found.push((len, known));
         }
