@@ -193,12 +193,15 @@ impl Repository {
         let work = Work { branch, parent, options, actor, edits };
         let (oid, published) =
             attempt(&mut transaction, |transaction, view| work.publish(transaction, view))?;
+        let Work { branch, edits, .. } = work;
+        // A million files: what is done with them need not be held beside what comes of them.
+        drop(edits);
         if let Some(cache) = &cache {
             transaction.note_files(cache, &totals.noted);
         }
         Ok(CommitOutcome {
             oid,
-            branch: work.branch.short().to_owned(),
+            branch: branch.short().to_owned(),
             commit_message: options.message.clone(),
             commit_description: options.description.clone().unwrap_or_default(),
             committed: published.is_some(),
@@ -268,6 +271,7 @@ impl Work<'_> {
         let mut editor = TreeEditor::new(&view.catalog, old_tree)?;
         self.edits.iter().try_for_each(|edit| edit.apply(&mut editor, &view.catalog))?;
         let tree = editor.store(transaction)?;
+        drop(editor);
         if tree == old_tree && !self.options.allow_empty {
             if transaction.brings_content() {
                 // The same files, some of which the vault had lost: now it has them again.
