@@ -298,13 +298,11 @@ mod tests {
     fn commit(repository: &Repository, step: u8, words: &[&str]) -> Result<(), String> {
         let operation = |word: &&str| {
             let path_in_repo = RepoPath::new(&word[1..]).unwrap();
-            match word.starts_with('-') {
-                true => CommitOperation::Delete { path_in_repo },
-                false => CommitOperation::Add {
-                    path_in_repo: Some(path_in_repo),
-                    source: AddSource::Bytes(vec![step]),
-                },
+            if word.starts_with('-') {
+                return CommitOperation::Delete { path_in_repo };
             }
+            let source = AddSource::Bytes(vec![step]);
+            CommitOperation::Add { path_in_repo: Some(path_in_repo), source }
         };
         let operations: Vec<_> = words.iter().map(operation).collect();
         let signature = Signature::new("A", "a@x", Timestamp { seconds: 1, offset_minutes: 0 }).unwrap();

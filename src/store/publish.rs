@@ -315,15 +315,15 @@ impl Transaction<'_> {
             // Newest first: where two say something of one content, the later knows better.
             peers.iter().rev().try_for_each(|index| merged.absorb(index, &is_gone))?;
         }
-        Ok((Some(self.put_index(merged)?), retired))
+        Ok((Some(self.put_index(merged.as_ref())?), retired))
     }
 
     /// Writes an index, this transaction's own or one with more in it, and puts it in place; answers its name and
     /// length.
-    fn put_index(&mut self, merged: Option<IndexBuilder>) -> Result<(IndexId, u64), StoreError> {
+    fn put_index(&mut self, merged: Option<&IndexBuilder>) -> Result<(IndexId, u64), StoreError> {
         let tmp = self.next_tmp();
         let media = &*self.vault.media;
-        let builder = merged.as_ref().unwrap_or(&self.builder);
+        let builder = merged.unwrap_or(&self.builder);
         let (id, len) = write_with(media, &tmp, |sink| builder.write(sink))?;
         let path = index::path_of(id);
         match media.publish(&tmp, &path) {

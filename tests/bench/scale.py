@@ -38,9 +38,9 @@ def mounted(bench, vault, point):
 def scale(bench):
     """Opening, `log -n 1` and mounting with many chunks and many commits, beside a vault with next to nothing in it."""
     chunks, commits = (10_000_000, 100_000) if bench.options.full else (1_000_000, 2_000)
-    sizes = {"small": ("history", 10), "chunks": ("index", chunks), "commits": ("history", commits)}
+    sizes = {"hv": ("history", 10), "hv_chunks": ("index", chunks), "hv_commits": ("history", commits)}
     vaults = {name: bench.place(f"scale-{name}") for name in sizes}
-    print(f"\n{chunks:,} chunks, {commits:,} commits", flush=True)
+    print(f"\nhv: ten commits; hv chunks: {chunks:,} chunks; hv commits: {commits:,} commits", flush=True)
     for name, (kind, count) in sizes.items():
         make(bench, kind, vaults[name], str(count))
     each = lambda *words: {name: lambda _, vault=vault: bench.ours(vault, *words) for name, vault in vaults.items()}  # noqa: E731

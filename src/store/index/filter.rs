@@ -10,7 +10,7 @@ const WORDS: usize = 8;
 const BITS_EACH: u64 = 12;
 /// Bits set for each prefix, and how many of its bits choose each.
 const SET: u32 = 5;
-const CHOICE: u32 = (WORDS as u32 * u64::BITS).ilog2();
+const CHOICE: u32 = (WORDS * u64::BITS as usize).ilog2();
 
 /// A set of prefixes that can be wrong about what is in it, not about what is not.
 #[derive(Debug)]
