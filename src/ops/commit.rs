@@ -181,7 +181,7 @@ impl Repository {
         let (head, parent) = head_and_parent(&view, &branch, options)?;
         check_parent(&branch, parent, head)?;
         let mut totals = Totals::default();
-        let plan = Plan::new(operations, &view, self.root(), options.keep_links, progress)?;
+        let mut plan = Plan::new(operations, &view, self.root(), options.keep_links, progress)?;
         let attributes = plan.attributes(&view.catalog, view.catalog.commit(head)?.tree)?;
         let threshold = self.vault().settings().large_file_threshold;
         let is_pointer = |path: &RepoPath, size: u64| size >= threshold || attributes.is_lfs(path.as_str());
@@ -190,17 +190,21 @@ impl Repository {
         }
         let cache = plan.stat_cache(&transaction);
         let seen = cache.as_ref().filter(|_| !options.rehash);
+        let skipped = std::mem::take(&mut plan.skipped);
         let edits = plan.store(&mut transaction, &is_pointer, seen, &mut totals, progress)?;
         progress(Progress::Publishing);
         let work = Work { branch, parent, options, actor, edits };
         let (oid, published) =
             attempt(&mut transaction, |transaction, view| work.publish(transaction, view))?;
+        let Work { branch, edits, .. } = work;
+        // A million files: what is done with them need not be held beside what comes of them.
+        drop(edits);
         if let Some(cache) = &cache {
             transaction.note_files(cache, &totals.noted);
         }
         Ok(CommitOutcome {
             oid,
-            branch: work.branch.short().to_owned(),
+            branch: branch.short().to_owned(),
             commit_message: options.message.clone(),
             commit_description: options.description.clone().unwrap_or_default(),
             committed: published.is_some(),
@@ -211,7 +215,7 @@ impl Repository {
             new_bytes: totals.new,
             shared_bytes: totals.logical - totals.new,
             stored_bytes: published.map_or(0, |published| published.stored_bytes),
-            skipped: plan.skipped,
+            skipped,
         })
     }
 }
@@ -270,6 +274,7 @@ impl Work<'_> {
         let mut editor = TreeEditor::new(&view.catalog, old_tree)?;
         self.edits.iter().try_for_each(|edit| edit.apply(&mut editor, &view.catalog))?;
         let tree = editor.store(transaction)?;
+        drop(editor);
         if tree == old_tree && !self.options.allow_empty {
             if transaction.brings_content() {
                 // The same files, some of which the vault had lost: now it has them again.

@@ -25,14 +25,14 @@ pub struct TreeEditor {
 #[derive(Debug, Clone)]
 enum Node {
     Stored(Mode, ObjectId),
-    Open(Folder),
+    Open(Box<Folder>),
 }
 
 #[derive(Debug, Clone, Default)]
 struct Folder {
     entries: BTreeMap<Vec<u8>, Node>,
-    /// Collision keys of the entries; built when the first new name comes.
-    keys: Option<HashMap<String, Vec<u8>>>,
+    /// How many entries there are of each collision key, by its hash; built when the first new name comes.
+    keys: Option<HashMap<u64, u32>>,
 }
 
 /// Part of a tree, to be put somewhere else.
@@ -51,6 +51,12 @@ impl Subtree {
     }
 }
 
+/// A hash of what a name is to systems that cannot tell some names apart.
+fn hash_of_key(name: &[u8]) -> u64 {
+    let hash = blake3::hash(collision_key(&String::from_utf8_lossy(name)).as_bytes());
+    u64::from_le_bytes(*hash.as_bytes().first_chunk().expect("BLAKE3 is 32 bytes"))
+}
+
 impl Folder {
     fn load(catalog: &Catalog, id: ObjectId) -> Result<Self, StoreError> {
         let entries = catalog
@@ -64,29 +70,46 @@ impl Folder {
 
     /// Checks that a name that is new here can be told apart from the others everywhere.
     fn claim(&mut self, name: &str, path: &RepoPath) -> Result<(), OpsError> {
-        let entries = &self.entries;
         let keys = self.keys.get_or_insert_with(|| {
-            let key = |name: &Vec<u8>| (collision_key(&String::from_utf8_lossy(name)), name.clone());
-            entries.keys().map(key).collect()
+            let mut keys = HashMap::new();
+            self.entries.keys().for_each(|name| *keys.entry(hash_of_key(name)).or_default() += 1);
+            keys
         });
-        match keys.insert(collision_key(name), name.as_bytes().to_vec()) {
-            Some(other) if other != name.as_bytes() && entries.contains_key(&other) => {
-                Err(OpsError::PathConflict {
-                    path: path.to_string(),
-                    detail: format!(
-                        "`{}` is in the same folder, and some systems cannot tell the two names apart; rename one",
-                        String::from_utf8_lossy(&other)
-                    ),
-                })
-            }
-            _ => Ok(()),
+        let count = keys.entry(hash_of_key(name.as_bytes())).or_default();
+        *count += 1;
+        if *count == 1 {
+            return Ok(());
         }
+        // Two keys may have one hash: the names decide.
+        let key = collision_key(name);
+        let is_other = |other: &&Vec<u8>| collision_key(&String::from_utf8_lossy(other)) == key;
+        match self.entries.keys().find(is_other) {
+            Some(other) => Err(OpsError::PathConflict {
+                path: path.to_string(),
+                detail: format!(
+                    "`{}` is in the same folder, and some systems cannot tell the two names apart; rename one",
+                    String::from_utf8_lossy(other)
+                ),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes an entry away; answers whether it was there.
+    fn remove(&mut self, name: &str) -> bool {
+        let found = self.entries.remove(name.as_bytes()).is_some();
+        if let Some(count) =
+            self.keys.as_mut().filter(|_| found).and_then(|keys| keys.get_mut(&hash_of_key(name.as_bytes())))
+        {
+            *count = count.saturating_sub(1);
+        }
+        found
     }
 
     fn open(&mut self, catalog: &Catalog, name: &str) -> Result<Option<&mut Self>, StoreError> {
         let Some(node) = self.entries.get_mut(name.as_bytes()) else { return Ok(None) };
         if let Node::Stored(Mode::Directory, id) = *node {
-            *node = Node::Open(Self::load(catalog, id)?);
+            *node = Node::Open(Box::new(Self::load(catalog, id)?));
         }
         Ok(match node {
             Node::Open(folder) => Some(folder),
@@ -149,7 +172,7 @@ impl TreeEditor {
             if names.peek().is_none() {
                 return at.place(name, path, node);
             }
-            at.entries.entry(name.as_bytes().to_vec()).or_insert_with(|| Node::Open(Folder::default()));
+            at.entries.entry(name.as_bytes().to_vec()).or_insert_with(|| Node::Open(Box::default()));
             at = at.open(catalog, name)?.ok_or_else(|| OpsError::PathConflict {
                 path: path.to_string(),
                 detail: format!(
@@ -169,7 +192,7 @@ impl TreeEditor {
     /// Removes what is at `path`, and folders that are empty then. `false` when nothing is there.
     pub fn delete(&mut self, catalog: &Catalog, path: &RepoPath) -> Result<bool, StoreError> {
         let Some((at, name)) = self.parent_of(catalog, path)? else { return Ok(false) };
-        let found = at.entries.remove(name.as_bytes()).is_some();
+        let found = at.remove(name);
         let left_empty = at.entries.is_empty();
         if left_empty && let Some(parent) = path.parent() {
             self.delete(catalog, &parent)?;
@@ -186,7 +209,7 @@ impl TreeEditor {
         takes: &dyn Fn(&str) -> bool,
     ) -> Result<Vec<RepoPath>, OpsError> {
         let top = match folder {
-            None => Node::Open(self.root.clone()),
+            None => Node::Open(Box::new(self.root.clone())),
             Some(path) => match self.get(catalog, path)? {
                 Some(found) => found.0,
                 None => return Ok(Vec::new()),
@@ -201,7 +224,7 @@ impl TreeEditor {
                     return Err(PathError::TooDeep { start: path.chars().take(40).collect() }.into());
                 }
                 Node::Stored(Mode::Directory, id) => Folder::load(catalog, id)?,
-                Node::Open(folder) => folder,
+                Node::Open(folder) => *folder,
                 Node::Stored(..) => {
                     if takes(&path) {
                         found.push(RepoPath::new(&format!("{prefix}{path}"))?);
@@ -258,5 +281,58 @@ impl Folder {
         }
         self.entries.insert(name.as_bytes().to_vec(), node);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::Repository;
+    use crate::ops::{
+        Actor, AddSource, CommitOperation, CommitOptions, InitOptions, RepoPath, Signature, Timestamp,
+    };
+    use crate::store::media::memory::MemoryMedia;
+
+    /// `+name` adds a file, `-name` removes it, in one commit; answers what stands in the way.
+    fn commit(repository: &Repository, step: u8, words: &[&str]) -> Result<(), String> {
+        let operation = |word: &&str| {
+            let path_in_repo = RepoPath::new(&word[1..]).unwrap();
+            if word.starts_with('-') {
+                return CommitOperation::Delete { path_in_repo };
+            }
+            let source = AddSource::Bytes(vec![step]);
+            CommitOperation::Add { path_in_repo: Some(path_in_repo), source }
+        };
+        let operations: Vec<_> = words.iter().map(operation).collect();
+        let signature = Signature::new("A", "a@x", Timestamp { seconds: 1, offset_minutes: 0 }).unwrap();
+        let options = CommitOptions { message: "m".to_owned(), ..CommitOptions::default() };
+        let actor = Actor { signature, nonce: [step; 16] };
+        let done = repository.create_commit(&operations, &options, &actor, &mut |_| ());
+        done.map(drop).map_err(|error| error.code().to_owned())
+    }
+
+    #[test]
+    fn names_that_some_systems_cannot_tell_apart_are_refused_while_both_are_there() {
+        let signature = Signature::new("A", "a@x", Timestamp { seconds: 1, offset_minutes: 0 }).unwrap();
+        let actor = Actor { signature, nonce: [0; 16] };
+        let (repository, _) =
+            Repository::init_on(Arc::new(MemoryMedia::new()), &InitOptions::default(), &actor).unwrap();
+        let steps: [(&[&str], bool); 9] = [
+            (&["+a", "+b/c", "+B2"], true),
+            (&["+A"], false),
+            (&["+x", "+X"], false),
+            (&["-a", "+A", "+c"], true),
+            (&["+a"], false),
+            (&["+n", "-n", "+N", "-N", "+n"], true),
+            (&["+k", "-k", "+K", "+k"], false),
+            (&["+B/c"], false),
+            (&["-b/c", "+B/c"], true),
+        ];
+        for (step, (words, fine)) in (1..).zip(steps) {
+            let done = commit(&repository, step, words);
+            assert_eq!(done.is_ok(), fine, "{words:?}: {done:?}");
+            assert!(fine || done == Err("path-conflict".to_owned()), "{words:?}: {done:?}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! This is the long part of a commit, and it needs no lock: nothing here looks at where a branch is now. Which
 //! files are LFS pointers is decided here, by size and by `.gitattributes`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::commit::{AddSource, CommitOperation, Progress};
@@ -72,9 +72,11 @@ impl Item {
     }
 
     /// What is to be done to the tree once it is stored as `blob`.
-    fn put(&self, blob: ObjectId) -> Edit {
-        let mode = if let Self::Local(found) = self { found.mode } else { Mode::File };
-        Edit::Put(self.path().clone(), mode, blob)
+    fn put(self, blob: ObjectId) -> Edit {
+        match self {
+            Self::Local(found) => Edit::Put(found.path, found.mode, blob),
+            Self::Bytes(path, _) | Self::Reader(path, ..) => Edit::Put(path, Mode::File, blob),
+        }
     }
 }
 
@@ -212,10 +214,7 @@ impl Plan {
             self.items().filter(is_one).map(|item| (folder_of(item), item)).collect();
         let mut room = Room(MAX_ATTRIBUTES);
         let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
-        let mut folders: Vec<String> = self.items().flat_map(|item| folders_of(item.path())).collect();
-        folders.sort_unstable();
-        folders.dedup();
-        for folder in folders {
+        for folder in self.folders() {
             if let Some(&item) = added.get(&folder) {
                 room.take(item.size(), &folder)?;
                 files.insert(folder, read_attributes(item)?);
@@ -233,6 +232,20 @@ impl Plan {
         Ok(attributes)
     }
 
+    /// Every folder above what is added.
+    fn folders(&self) -> BTreeSet<String> {
+        let (mut folders, mut last) = (BTreeSet::new(), None);
+        for item in self.items() {
+            // Neighbours have one folder: a million files need not name theirs a million times.
+            let parent = item.path().parent();
+            if last.as_ref() != Some(&parent) {
+                folders.extend(folders_of(item.path()));
+                last = Some(parent);
+            }
+        }
+        folders
+    }
+
     /// What is known of the local files, unless there are so few that reading them costs no more than asking.
     pub(super) fn stat_cache(&self, transaction: &Transaction<'_>) -> Option<StatCache> {
         let locals = || self.items().filter(|item| matches!(item, Item::Local(_)));
@@ -240,9 +253,10 @@ impl Plan {
         if files >= MANY_FILES || bytes >= MANY_BYTES { transaction.stat_cache(files) } else { None }
     }
 
-    /// Stores every file; answers what is to be done to the tree. Files that `seen` recognises are not read.
+    /// Stores every file; answers what is to be done to the tree. Files that `seen` recognises are not read. What was
+    /// found of them is given up on the way.
     pub(super) fn store(
-        &self,
+        self,
         transaction: &mut Transaction<'_>,
         is_pointer: &(dyn Fn(&RepoPath, u64) -> bool + Sync),
         seen: Option<&StatCache>,
@@ -250,26 +264,29 @@ impl Plan {
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Vec<Edit>, OpsError> {
         let mut edits = Vec::new();
-        for step in &self.steps {
-            match step {
-                Step::Edit(edit) => edits.push(edit.clone()),
-                Step::Add(items) => {
-                    let pending = Pending { items, is_pointer, seen };
-                    let mut next = items.iter();
-                    transaction.add_all(&pending, &mut |event| match event {
-                        Storing::Begins(at) => {
-                            if let Item::Local(found) = &items[at] {
-                                progress(Progress::File(&found.local));
-                            }
-                        }
-                        Storing::Read(bytes) => progress(Progress::Read(bytes)),
-                        Storing::Done { stored, fingerprint, seen } => {
-                            totals.add(&stored, fingerprint, seen);
-                            edits.extend(next.next().map(|item| item.put(stored.blob)));
-                        }
-                    })?;
+        for step in self.steps {
+            let items = match step {
+                Step::Edit(edit) => {
+                    edits.push(edit);
+                    continue;
                 }
-            }
+                Step::Add(items) => items,
+            };
+            let pending = Pending { items: &items, is_pointer, seen };
+            let mut blobs = Vec::with_capacity(items.len());
+            transaction.add_all(&pending, &mut |event| match event {
+                Storing::Begins(at) => {
+                    if let Item::Local(found) = &items[at] {
+                        progress(Progress::File(&found.local));
+                    }
+                }
+                Storing::Read(bytes) => progress(Progress::Read(bytes)),
+                Storing::Done { stored, fingerprint, seen } => {
+                    totals.add(&stored, fingerprint, seen);
+                    blobs.push(stored.blob);
+                }
+            })?;
+            edits.extend(items.into_iter().zip(blobs).map(|(item, blob)| item.put(blob)));
         }
         Ok(edits)
     }

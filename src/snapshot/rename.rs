@@ -160,10 +160,10 @@ pub(crate) fn find_relevant_renames(
     options: &RenameOptions,
     relevance: &Relevance<'_>,
 ) -> Result<Renames, SnapshotError> {
-    let mut search = Search::new(catalog, &changes, options);
-    if search.is_pointless() {
+    if search::is_pointless(&changes, options) {
         return Ok(Renames { changes: changes.into_iter().map(Into::into).collect(), limited: false });
     }
+    let mut search = Search::new(catalog, &changes, options);
     search.pair_equal();
     let mut limited = false;
     if options.minimum < MAX_SCORE {
@@ -171,6 +171,7 @@ pub(crate) fn find_relevant_renames(
         limited = !search.pair_similar(relevance)?;
     }
     let found: HashMap<usize, (usize, u16)> = search.pairs().collect();
+    drop(search);
     Ok(Renames { changes: apply(changes, &found), limited })
 }
 

@@ -75,6 +75,30 @@ pub struct Pack {
     pub(super) index: Arc<Index>,
 }
 
+/// A chunk, and where it was found.
+#[derive(Debug, Clone)]
+pub struct Located {
+    /// The pack it is in.
+    pub pack: Pack,
+    /// Its number in the index that describes the pack.
+    pub ordinal: u32,
+    /// Its row.
+    pub chunk: ChunkRow,
+}
+
+impl Located {
+    /// The chunk that follows in the same pack.
+    pub fn next(&self) -> Result<Option<Self>, StoreError> {
+        let after = self.ordinal.wrapping_sub(self.pack.row.first_chunk).saturating_add(1);
+        if after >= self.pack.row.chunk_count {
+            return Ok(None);
+        }
+        let ordinal = self.ordinal.saturating_add(1);
+        let chunk = self.pack.index.row(ordinal)?;
+        Ok(Some(Self { pack: self.pack.clone(), ordinal, chunk }))
+    }
+}
+
 impl Catalog {
     /// Opens the indexes of a state, taking those that `previous` has open already.
     pub fn open(
@@ -307,10 +331,13 @@ impl Catalog {
     }
 
     /// A stored chunk with this hash in a pack of its own file, if there is one.
-    pub fn chunk(&self, hash: ChunkHash) -> Result<Option<(PackRow, ChunkRow)>, StoreError> {
-        let shareable =
-            |found: &(PackRow, ChunkRow)| found.0.id != PackId::HERE && !self.is_retired(found.0.id);
-        self.ask(|index| Ok(index.chunk(hash)?.filter(shareable)))
+    pub fn chunk(&self, hash: ChunkHash) -> Result<Option<Located>, StoreError> {
+        let is_shareable = |id: PackId| id != PackId::HERE && !self.is_retired(id);
+        self.ask(|index| {
+            let found = index.chunk(hash)?.filter(|(_, pack, _)| is_shareable(pack.id));
+            let pack = |row| Pack { row, index: Arc::clone(index) };
+            Ok(found.map(|(ordinal, row, chunk)| Located { pack: pack(row), ordinal, chunk }))
+        })
     }
 
     /// The description of a pack that has a file of its own.

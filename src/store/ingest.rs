@@ -15,8 +15,8 @@ use sha2::Digest as _;
 
 use super::error::StoreError;
 use super::id::{ObjectId, Sha256};
-use super::index::write::PackDraft;
-use super::index::{Codec, Extent};
+use super::index::Extent;
+use super::index::draft::{Chunks, PackDraft};
 use super::object::{Kind, ObjectHasher};
 use super::pack::{Compression, PackFile, worthwhile};
 use super::pointer::Pointer;
@@ -40,7 +40,7 @@ use extend::{Layout, Stretch};
 use known::Known;
 use reflink::Reflink;
 use small::Small;
-use spool::{Piece, Spool, Spooled, runs};
+use spool::{Run, Spool, Spooled};
 
 #[cfg(test)]
 mod tests;
@@ -175,18 +175,18 @@ impl Transaction<'_> {
             check_unchanged(content)?;
             found
         };
-        let Spooled { sink, pieces, whole } = spooled;
+        let Spooled { sink, pieces, runs, whole } = spooled;
         if self.is_known(sha256) {
             drop(sink);
             discard(&*self.vault.media, &tmp);
             return Ok((sha256, blob, 0));
         }
         if whole {
-            self.keep_whole(sha256, size, &pieces, tmp, sink);
+            self.keep_whole(sha256, size, pieces, tmp, sink);
             return Ok((sha256, blob, size));
         }
         drop(sink);
-        let new = self.keep_pieces(sha256, size, &pieces, &tmp, compression)?;
+        let new = self.keep_pieces((sha256, size), (&pieces, &runs), &tmp, compression)?;
         discard(&*self.vault.media, &tmp);
         Ok((sha256, blob, new))
     }
@@ -195,15 +195,12 @@ impl Transaction<'_> {
         &mut self,
         sha256: Sha256,
         size: u64,
-        pieces: &[Piece],
+        pieces: Chunks,
         tmp: String,
         sink: Box<dyn super::media::Sink>,
     ) {
-        let mut draft = PackDraft::new(self.next_pack());
-        for piece in pieces {
-            let start = draft.push(piece.hash, piece.len, piece.len, Codec::Raw);
-            self.own_chunks.insert(piece.hash, (draft.id, start));
-        }
+        let draft = Arc::new(PackDraft::of(self.next_pack(), pieces));
+        self.own_chunks.add(Arc::clone(&draft));
         self.builder.add_file(sha256, size, vec![Extent { pack: draft.id, start: 0, len: size }]);
         self.closed.push(PackFile { draft, tmp, sink });
     }
@@ -211,29 +208,36 @@ impl Transaction<'_> {
     /// Stores what is new of a spooled file and shares the rest; answers how many bytes are new.
     fn keep_pieces(
         &mut self,
-        sha256: Sha256,
-        size: u64,
-        pieces: &[Piece],
+        (sha256, size): (Sha256, u64),
+        (pieces, runs): (&Chunks, &[Run]),
         tmp: &str,
         compression: Compression,
     ) -> Result<u64, StoreError> {
         let spooled = self.vault.media.open(tmp).map_err(StoreError::io("read", tmp))?;
         let base = Arc::clone(&self.base);
         let layout = Layout { catalog: &base.catalog, spooled: &*spooled, tmp, pieces };
-        let stretches = layout.stretches(&runs(pieces), &mut Known::of(self))?;
+        let stretches = layout.stretches(runs, &mut Known::of(self))?;
         let (mut extents, mut new, mut group) = (Vec::new(), 0, Group::default());
         for stretch in stretches {
-            match stretch {
+            let (pieces, mut at) = match stretch {
                 Stretch::Known(extent) => {
                     self.push_group(&mut group, compression, &mut extents)?;
                     append(&mut extents, extent);
+                    continue;
                 }
-                Stretch::New { hash, at, len } => {
+                Stretch::Part { hash, at, len } => {
                     new += u64::from(len);
                     group.push(hash, layout.read(at..at + u64::from(len))?);
-                    if group.is_full() {
-                        self.push_group(&mut group, compression, &mut extents)?;
-                    }
+                    continue;
+                }
+                Stretch::Pieces { pieces, at } => (pieces, at),
+            };
+            for piece in layout.pieces.range(pieces) {
+                let len = u64::from(piece.raw_len);
+                group.push(piece.hash, layout.read(at..at + len)?);
+                (new, at) = (new + len, at + len);
+                if group.is_full() {
+                    self.push_group(&mut group, compression, &mut extents)?;
                 }
             }
         }

@@ -6,13 +6,14 @@
 
 use std::borrow::Cow;
 use std::io::Write;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::chunk;
 use super::error::StoreError;
 use super::id::{ChunkHash, PackId};
-use super::index::write::PackDraft;
+use super::index::draft::PackDraft;
 use super::index::{ChunkRow, Codec};
 use super::media::{Media, Sink};
 use super::{planes, zip};
@@ -137,7 +138,7 @@ pub enum Filled {
 #[derive(Debug)]
 pub struct PackFile {
     /// What it holds.
-    pub draft: PackDraft,
+    pub draft: Arc<PackDraft>,
     /// Its temporary name.
     pub tmp: String,
     /// The file, still open for syncing.
@@ -221,7 +222,7 @@ impl SharedPack {
             None => create(media, &self.tmp)?,
         };
         sink.write_all(&self.pending).map_err(StoreError::io("write", &self.tmp))?;
-        Ok(PackFile { draft: self.draft, tmp: self.tmp, sink })
+        Ok(PackFile { draft: Arc::new(self.draft), tmp: self.tmp, sink })
     }
 }
 

@@ -13,7 +13,7 @@ use super::catalog::Catalog;
 use super::error::StoreError;
 use super::frame::{self, Checksum};
 use super::id::{IndexId, ObjectId, PackId, Sha256};
-use super::index::{self, Index};
+use super::index::{self, BlockCache, Index, IndexBuilder};
 use super::log::record::{NewPack, Record, RefChange};
 use super::log::scan::read_file;
 use super::log::state::State;
@@ -83,10 +83,19 @@ fn put(media: &dyn Media, tmp: &str, path: &str, bytes: &[u8]) -> Result<(), Sto
 
 /// Writes and syncs a file under a temporary name.
 fn write(media: &dyn Media, tmp: &str, bytes: &[u8]) -> Result<(), StoreError> {
+    write_with(media, tmp, |sink| sink.write_all(bytes))
+}
+
+/// The same for what `fill` writes; answers what it answers.
+fn write_with<T>(
+    media: &dyn Media,
+    tmp: &str,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<T>,
+) -> Result<T, StoreError> {
     let mut sink = media.create(tmp).map_err(StoreError::io("create", tmp))?;
-    let written = sink.write_all(bytes).map_err(StoreError::io("write", tmp));
+    let written = fill(&mut *sink).map_err(StoreError::io("write", tmp));
     written
-        .and_then(|()| sink.sync().map_err(StoreError::io("sync", tmp)))
+        .and_then(|done| sink.sync().map(|()| done).map_err(StoreError::io("sync", tmp)))
         .inspect_err(|_| discard(media, tmp))
 }
 
@@ -111,14 +120,11 @@ pub fn discard_cached(media: &dyn Media, path: &str) {
     }
 }
 
-/// Whether a file holds exactly these bytes.
-fn holds(media: &dyn Media, path: &str, bytes: &[u8]) -> Result<bool, StoreError> {
-    let file = media.open(path).map_err(StoreError::reading(path))?;
-    let mut found = vec![0; bytes.len()];
-    Ok(file.len() == bytes.len() as u64 && {
-        file.read_exact_at(&mut found, 0).map_err(StoreError::reading(path))?;
-        found == bytes
-    })
+/// Whether an index is there with all its bytes: its name is the check of its block hashes, and they of its blocks.
+fn holds(media: &dyn Media, id: IndexId, len: u64) -> Result<bool, StoreError> {
+    let found = Index::open(media, id, &Arc::new(BlockCache::new(0)))?;
+    found.check_all_blocks()?;
+    Ok(found.len() == len)
 }
 
 fn sync_dir(media: &dyn Media, path: &str) -> Result<(), StoreError> {
@@ -271,7 +277,7 @@ impl Transaction<'_> {
         if base.state.tip != on.state.tip {
             return Err(StoreError::Overtaken(base.state.next));
         }
-        let index = if self.builder.is_empty() { None } else { Some(self.put_index(&self.builder.build())?) };
+        let index = if self.builder.is_empty() { None } else { Some(self.put_index(None)?) };
         let record = retired.into_record(self.record(&base, index));
         self.publish_record(&base, &record, index)
     }
@@ -315,10 +321,8 @@ impl Transaction<'_> {
         }
         let own = self.builder.estimated_len();
         let (peers, retired) = peers(base.catalog.indexes(), own);
-        let built = if peers.is_empty() {
-            self.builder.build()
-        } else {
-            let mut merged = self.builder.clone();
+        let mut merged = (!peers.is_empty()).then(|| self.builder.clone());
+        if let Some(merged) = &mut merged {
             let is_gone = |pack| base.catalog.is_retired(pack);
             // Newest first: where two say something of one content, the later knows better; also one that stays.
             for (at, index) in &peers {
@@ -327,23 +331,29 @@ impl Transaction<'_> {
                 let is_said = |content| staying.iter().any(|index| says(index, content, &is_gone));
                 merged.absorb(index, &is_gone, &is_said)?;
             }
-            merged.build()
-        };
-        Ok((Some(self.put_index(&built)?), retired))
+        }
+        Ok((Some(self.put_index(merged.as_ref())?), retired))
     }
 
-    /// Puts an index in place; answers its name and length.
-    fn put_index(&mut self, (id, bytes): &(IndexId, Vec<u8>)) -> Result<(IndexId, u64), StoreError> {
-        let path = index::path_of(*id);
-        match put(&*self.vault.media, &self.next_tmp(), &path, bytes) {
+    /// Writes an index, this transaction's own or one with more in it, and puts it in place; answers its name and
+    /// length.
+    fn put_index(&mut self, merged: Option<&IndexBuilder>) -> Result<(IndexId, u64), StoreError> {
+        let tmp = self.next_tmp();
+        let media = &*self.vault.media;
+        let builder = merged.unwrap_or(&self.builder);
+        let (id, len) = write_with(media, &tmp, |sink| builder.write(sink))?;
+        let path = index::path_of(id);
+        match media.publish(&tmp, &path) {
             Ok(()) => self.published.push(path),
-            // An index is named by its content, and an interrupted transaction that said the same left it.
-            Err(StoreError::Io { source, .. })
-                if source.kind() == io::ErrorKind::AlreadyExists
-                    && holds(&*self.vault.media, &path, bytes)? => {}
-            Err(error) => return Err(error),
+            Err(error) => {
+                discard(media, &tmp);
+                // An index is named by its content, and an interrupted transaction that said the same left it.
+                if error.kind() != io::ErrorKind::AlreadyExists || !holds(media, id, len)? {
+                    return Err(StoreError::io("publish", &path)(error));
+                }
+            }
         }
-        Ok((*id, bytes.len() as u64))
+        Ok((id, len))
     }
 
     fn write_record(&mut self, record: &Record) -> Result<Checksum, StoreError> {

@@ -197,7 +197,7 @@ impl StatCache {
         rows.sort_by(|a, b| a[..KEY].cmp(&b[..KEY]));
         rows.dedup_by(|next, first| next[..KEY] == first[..KEY]);
         let path = format!("{FOLDER}/{PREFIX}{name}");
-        Some(Rewritten { path, bytes: rows.concat(), replaces })
+        Some(Rewritten { path, bytes: rows.into_flattened(), replaces })
     }
 }
 

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use super::catalog::{Catalog, max_body};
 use super::error::StoreError;
-use super::id::{ChunkHash, ObjectId, PackId, Sha256};
+use super::id::{ObjectId, PackId, Sha256};
+use super::index::draft::DraftChunks;
 use super::index::write::Added;
 use super::index::{ChunkRow, Codec, IndexBuilder};
 use super::log::record::NewPack;
@@ -51,7 +52,7 @@ pub struct Transaction<'v> {
     /// Files in place that nothing points at yet; removed when the transaction is dropped.
     pub(super) published: Vec<String>,
     /// Chunks of this transaction's whole-file packs, for files of the same transaction.
-    pub(super) own_chunks: HashMap<ChunkHash, (PackId, u64)>,
+    pub(super) own_chunks: DraftChunks,
     pub(super) lock: Option<Box<dyn Lock>>,
     pub(super) sound: Soundness,
     pub(super) compression: Compression,
@@ -105,7 +106,7 @@ impl Vault {
             closed: Vec::new(),
             packs: Vec::new(),
             published: Vec::new(),
-            own_chunks: HashMap::new(),
+            own_chunks: DraftChunks::default(),
             lock: None,
             sound: Soundness::default(),
             names: 0,

@@ -37,13 +37,13 @@ class Memory:
     def launch(self, *args):
         return [sys.executable, "-I", "-S", "-c", LAUNCH, self.report, self.bench.hv.program, *args]
 
-    def row(self, name, wall):
+    def row(self, name, wall, limit=LIMIT, what=None):
         cpu, rss = json.loads(self.report.read_text())
         cost = Cost()
         cost.add(wall, cpu, rss)
         print(f"  {name:<34} {rss / 2**20:7.1f} MiB {wall:8.2f} s wall {cpu:8.2f} s CPU", flush=True)
-        self.bench.table.rows.append({"workload": f"{name}, {self.size / 1e9:.1f} GB", "costs": {"hv": cost}, "ratios": {}})
-        if rss > LIMIT:
+        self.bench.table.rows.append({"workload": f"{name}, {what or f'{self.size / 1e9:.1f} GB'}", "costs": {"hv": cost}, "ratios": {}})
+        if rss > limit:
             self.bench.table.failures.append(f"{name} used {rss >> 20} MiB")
 
     def step(self, name, *args, room=0.0, ok=(0,)):
@@ -54,6 +54,35 @@ class Memory:
         wall, *_ = once(self.launch("-C", self.vault, *args), env=self.bench.env, ok=ok)
         self.row(name, wall)
         return True
+
+    def alone(self, name, vault, source, *options, limit, what):
+        """One commit into a vault of its own."""
+        self.bench.hv("init", vault)
+        wall, *_ = once(self.launch("-C", vault, "commit", "-m", name, *options, "--add", f"m={source}"), env=self.bench.env)
+        self.row(name, wall, limit, what)
+
+    def sparse(self, size=64 << 30):
+        """A file of which every chunk is another and that takes a sixteenth of its size: where the file system shares
+        blocks, so does its commit."""
+        small, file = self.bench.disk / "shared", self.bench.disk / "sparse.bin"
+        small.write_bytes(b"blocks" * 1000)
+        if subprocess.run(["cp", "--reflink=always", small, f"{small}2"], stderr=subprocess.DEVNULL, check=False).returncode:
+            print("  commit of a sparse file of 64 GiB: left out, this file system does not share blocks (see --disk)", flush=True)
+            return
+        with open(file, "wb", buffering=0) as out:
+            out.truncate(size)
+            for at in range(0, size, 64 << 10):
+                os.pwrite(out.fileno(), b"%016d" % at, at + 100)
+        self.alone("commit of a sparse file", self.bench.place("sparse", self.bench.disk), file, "--compression", "none", limit=128 << 20, what="64 GiB")
+        file.unlink()
+
+    def many(self, files=1_000_000):
+        """Small files in one commit: each is some rows, a path, and what it is recognised by."""
+        source = self.bench.place("many", self.bench.disk)
+        script = f"import sys; from pathlib import Path; sys.path[:0] = [{str(HERE)!r}]; import content; content.write_files(Path({str(source)!r}), {files}, 1000)"
+        subprocess.run([sys.executable, "-c", script], check=True)
+        self.alone("commit of small files", self.bench.place("many.vault", self.bench.disk), source, limit=1 << 30, what=f"{files:,} files")
+        shutil.rmtree(source)
 
     def mounted(self, name, *options):
         """Reads the file through a mount; the memory is that of the process that serves it."""
@@ -152,4 +181,8 @@ class Memory:
 
 
 def memory(bench):
-    Memory(bench, bench.options.large).all()
+    workload = Memory(bench, bench.options.large)
+    workload.all()
+    if bench.options.full:
+        workload.sparse()
+        workload.many()

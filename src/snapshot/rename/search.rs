@@ -68,24 +68,38 @@ const KEPT: usize = 4;
 /// Memory for the measures of deletions at a time, in bytes.
 const MEASURES: usize = 64 << 20;
 
+/// What went away without anything else at its path, if it can have been renamed.
+fn gone(change: &Change, options: &RenameOptions) -> Option<Leaf> {
+    change.old.filter(|old| change.new.is_none() && counts(old, options))
+}
+
+/// What came where nothing was, if it can have been renamed.
+fn came(change: &Change, options: &RenameOptions) -> Option<Leaf> {
+    change.new.filter(|new| change.old.is_none() && counts(new, options))
+}
+
+fn counts(leaf: &Leaf, options: &RenameOptions) -> bool {
+    options.empty || leaf.id != id_of(Kind::Blob, b"")
+}
+
+/// Whether there is nothing to pair: found out without holding anything for each file.
+pub(super) fn is_pointless(changes: &[Change], options: &RenameOptions) -> bool {
+    let any = |side: fn(&Change, &RenameOptions) -> Option<Leaf>| {
+        changes.iter().any(|change| side(change, options).is_some())
+    };
+    !any(gone) || !any(came)
+}
+
 impl<'a> Search<'a> {
     pub(super) fn new(catalog: &'a Catalog, changes: &'a [Change], options: &'a RenameOptions) -> Self {
-        let empty = id_of(Kind::Blob, b"");
-        let candidates = |side: fn(&Change) -> Option<Leaf>| {
+        let candidates = |side: fn(&Change, &RenameOptions) -> Option<Leaf>| {
             let files = changes.iter().enumerate().filter_map(move |(at, change)| {
-                let leaf = side(change).filter(|leaf| options.empty || leaf.id != empty)?;
+                let leaf = side(change, options)?;
                 Some(Candidate { at, path: &change.path, leaf, subject: None, pair: None })
             });
             files.collect()
         };
-        let old = candidates(|change| change.old.filter(|_| change.new.is_none()));
-        let new = candidates(|change| change.new.filter(|_| change.old.is_none()));
-        Self { catalog, options, old, new }
-    }
-
-    /// Whether there is nothing to pair.
-    pub(super) fn is_pointless(&self) -> bool {
-        self.old.is_empty() || self.new.is_empty()
+        Self { catalog, options, old: candidates(gone), new: candidates(came) }
     }
 
     fn pair(&mut self, old: usize, new: usize, score: u16) {

@@ -9,7 +9,7 @@ use super::survey::{Fate, Plan, chunks_of};
 use crate::store::catalog::{Catalog, Pack};
 use crate::store::error::StoreError;
 use crate::store::id::PackId;
-use crate::store::index::write::PackDraft;
+use crate::store::index::draft::PackDraft;
 use crate::store::index::{self, ChunkRow, FileRow, Index, IndexBuilder, ObjectRow, PackRow, Stored};
 use crate::store::log::record::NewPack;
 use crate::store::mark::{Marks, locate_pack};

@@ -11,9 +11,11 @@
 //! Tables are sorted by their key and searched in place: nothing is loaded whole.
 //!
 //! `data` holds content too small for a pack of its own and the bodies of trees, commits and tags, so that a
-//! tiny transaction is one file. [`mod@format`] is the bytes, [`mod@write`] builds, [`read`] answers, `search` finds keys.
+//! tiny transaction is one file. [`mod@format`] is the bytes, [`draft`] and [`mod@write`] build, [`read`] answers, `search` finds keys.
 
 mod check;
+pub mod draft;
+mod filter;
 pub mod format;
 pub mod read;
 mod search;

@@ -6,10 +6,11 @@
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use lru::LruCache;
 
+use super::filter::Filter;
 use super::format::{
     BLOCK, BLOCK_HASH, ChunkRow, Extent, FileRow, LookupRow, ObjectRow, PackRow, Row, TRAILER, Table,
     Trailer, TrailerError, VERSION,
@@ -61,6 +62,12 @@ impl BlockCache {
 /// Most rows of one prefix that are looked at for a chunk.
 const SAME_PREFIX: usize = 64;
 
+/// From so many chunks on it pays to remember what an index does not have: the lookup table of fewer is read once and
+/// then stays in the cache.
+const FILTERED: u32 = 1 << 18;
+/// Reading all of the lookup table costs as much as one lookup for each so many of its rows.
+const ROWS_PER_LOOKUP: u32 = 512;
+
 /// An open index.
 #[derive(Debug)]
 pub struct Index {
@@ -70,6 +77,10 @@ pub struct Index {
     hashes: Vec<u8>,
     cache: Arc<BlockCache>,
     serial: u64,
+    /// How many chunks were asked for, and what is known not to be here once that were many; `None` in it when that
+    /// could not be read.
+    asked: AtomicU64,
+    filter: OnceLock<Option<Filter>>,
 }
 
 impl Index {
@@ -96,7 +107,9 @@ impl Index {
         }
         tail.truncate(tail.len() - TRAILER);
         let serial = cache.serials.fetch_add(1, Relaxed);
-        Ok(Self { id, file, trailer, hashes: tail, cache: Arc::clone(cache), serial })
+        let cache = Arc::clone(cache);
+        let (asked, filter) = (AtomicU64::new(0), OnceLock::new());
+        Ok(Self { id, file, trailer, hashes: tail, cache, serial, asked, filter })
     }
 
     /// Its name.
@@ -263,9 +276,12 @@ impl Index {
         Ok(extents)
     }
 
-    /// A chunk with this hash and its pack, if this index describes one.
-    pub fn chunk(&self, hash: ChunkHash) -> Result<Option<(PackRow, ChunkRow)>, StoreError> {
+    /// A chunk with this hash, if this index describes one: its ordinal, its pack and its row.
+    pub fn chunk(&self, hash: ChunkHash) -> Result<Option<(u32, PackRow, ChunkRow)>, StoreError> {
         let prefix = LookupRow::prefix_of(hash);
+        if self.lacks(prefix) {
+            return Ok(None);
+        }
         let first = self.lower_bound::<LookupRow>(&prefix.to_be_bytes())?;
         // Eight bytes of a hash in common is one chunk twice; a table full of one prefix is an attack on time.
         for at in (first..self.count::<LookupRow>()).take(SAME_PREFIX) {
@@ -275,10 +291,34 @@ impl Index {
             }
             let chunk: ChunkRow = self.row(lookup.chunk)?;
             if chunk.hash == hash {
-                return Ok(Some((self.pack_of_chunk(lookup.chunk)?, chunk)));
+                return Ok(Some((lookup.chunk, self.pack_of_chunk(lookup.chunk)?, chunk)));
             }
         }
         Ok(None)
+    }
+
+    /// Whether no chunk's hash begins like this, as far as that is known without looking.
+    fn lacks(&self, prefix: u64) -> bool {
+        if self.filter.get().is_none() && !self.pays_to_filter() {
+            return false;
+        }
+        // What cannot be read is reported by the lookup that needs it.
+        let filter = self.filter.get_or_init(|| self.read_filter().ok());
+        filter.as_ref().is_some_and(|filter| !filter.may_have(prefix))
+    }
+
+    /// Counts a chunk that is asked for; answers whether those were so many that a filter would have cost less.
+    fn pays_to_filter(&self) -> bool {
+        let rows = self.count::<LookupRow>();
+        rows >= FILTERED && self.asked.fetch_add(1, Relaxed) >= u64::from(rows / ROWS_PER_LOOKUP)
+    }
+
+    fn read_filter(&self) -> Result<Filter, StoreError> {
+        let mut filter = Filter::new(self.count::<LookupRow>());
+        for row in self.rows::<LookupRow>() {
+            filter.add(row?.prefix);
+        }
+        Ok(filter)
     }
 
     fn pack_of_chunk(&self, ordinal: u32) -> Result<PackRow, StoreError> {
@@ -331,5 +371,65 @@ impl Index {
     /// What is wrong with each block that fails its check.
     pub fn bad_blocks(&self) -> impl Iterator<Item = StoreError> + '_ {
         (0..self.trailer.block_count).filter_map(|number| self.block(number).err())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::chunk;
+    use crate::store::index::Codec;
+    use crate::store::index::IndexBuilder;
+    use crate::store::index::draft::PackDraft;
+    use crate::store::media::memory::MemoryMedia;
+
+    fn hash(n: u32) -> ChunkHash {
+        chunk::hash(&n.to_le_bytes())
+    }
+
+    /// An index of 3,000 chunks, in a medium of its own.
+    fn sample() -> (MemoryMedia, IndexId) {
+        let mut pack = PackDraft::new(PackId::from_bytes([7; 16]));
+        (0..3000).for_each(|n| assert_eq!(pack.push(hash(n), 5, 5, Codec::Raw), u64::from(n) * 5));
+        let mut builder = IndexBuilder::default();
+        builder.add_pack(pack);
+        let mut bytes = Vec::new();
+        let (id, len) = builder.write(&mut bytes).unwrap();
+        assert_eq!((len, builder.built_len()), (bytes.len() as u64, bytes.len() as u64));
+        let media = MemoryMedia::new();
+        media.create_dir("packs").unwrap();
+        media.create(&path_of(id)).unwrap().write_all(&bytes).unwrap();
+        (media, id)
+    }
+
+    fn open(media: &MemoryMedia, id: IndexId) -> Index {
+        Index::open(media, id, &Arc::new(BlockCache::new(1 << 20))).unwrap()
+    }
+
+    #[test]
+    fn a_filter_changes_no_answer() {
+        let (media, id) = sample();
+        let (plain, filtered) = (open(&media, id), open(&media, id));
+        assert!(filtered.filter.get_or_init(|| filtered.read_filter().ok()).is_some());
+        for n in 0..6000 {
+            let found = plain.chunk(hash(n)).unwrap();
+            assert_eq!(found, filtered.chunk(hash(n)).unwrap(), "{n}");
+            assert_eq!(found.map(|(ordinal, ..)| ordinal), Some(n).filter(|&n| n < 3000));
+        }
+        let denied = (3000..6000).filter(|&n| filtered.lacks(LookupRow::prefix_of(hash(n)))).count();
+        assert!(denied > 2900, "{denied} of 3,000 were denied without looking");
+        assert!(plain.filter.get().is_none(), "a small index needs none");
+    }
+
+    #[test]
+    fn an_index_whose_table_is_damaged_is_not_said_to_lack_anything() {
+        let (media, id) = sample();
+        let at = usize::try_from(open(&media, id).section(Table::Lookup).0).unwrap() + 20_000;
+        media.corrupt(&path_of(id), |bytes| bytes[at] ^= 1).unwrap();
+        let index = open(&media, id);
+        assert!(index.filter.get_or_init(|| index.read_filter().ok()).is_none());
+        let refused = (0..6000).filter(|&n| index.chunk(hash(n)).is_err()).count();
+        assert!(refused > 1000, "{refused} asked for the damaged block");
+        assert!((0..3000).all(|n| index.chunk(hash(n)).map_or(true, |found| found.is_some())));
     }
 }

@@ -1,85 +1,22 @@
 //! Building an index: rows are gathered in any order, sorted and laid out once.
 //!
 //! The builder also absorbs existing indexes, which is how many small ones become one: content in their data
-//! sections moves along, and everything that pointed into it is shifted. Packs are never touched by that.
-//! This file makes bytes; writing them to the disk belongs to `publish`.
+//! sections moves along, and everything that pointed into it is shifted. Packs are never touched by that. The file is
+//! written front to back, and never held whole. Where it goes, and making it durable, belong to `publish`.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::sync::Arc;
 
+use super::draft::PackDraft;
 use super::format::{
     BLOCK, BLOCK_HASH, ChunkRow, Codec, Extent, FileRow, LookupRow, ObjectRow, PackRow, Row, Stored, TRAILER,
     Table, Trailer,
 };
 use super::read::Index;
 use crate::store::error::StoreError;
-use crate::store::id::{ChunkHash, IndexId, ObjectId, PackId, Sha256};
+use crate::store::id::{IndexId, ObjectId, PackId, Sha256};
 use crate::store::object::Kind;
-
-/// What is known of a pack while its index is being built.
-#[derive(Debug, Clone)]
-pub struct PackDraft {
-    /// Its name.
-    pub id: PackId,
-    chunks: Vec<ChunkRow>,
-    stored_len: u64,
-    raw_len: u64,
-}
-
-impl PackDraft {
-    /// A pack without chunks.
-    pub fn new(id: PackId) -> Self {
-        Self { id, chunks: Vec::new(), stored_len: 0, raw_len: 0 }
-    }
-
-    /// A pack as an index describes it.
-    pub fn read(index: &Index, pack: &PackRow) -> Result<Self, StoreError> {
-        let mut draft = Self::new(pack.id);
-        for ordinal in pack.first_chunk..pack.first_chunk.saturating_add(pack.chunk_count) {
-            let chunk: ChunkRow = index.row(ordinal)?;
-            draft.push(chunk.hash, chunk.raw_len, chunk.stored_len, chunk.codec);
-        }
-        Ok(draft)
-    }
-
-    /// Notes a chunk that follows the ones before; answers where it starts among the decoded bytes.
-    pub fn push(&mut self, hash: ChunkHash, raw_len: u32, stored_len: u32, codec: Codec) -> u64 {
-        let raw_start = self.raw_len;
-        self.chunks.push(ChunkRow {
-            hash,
-            raw_start,
-            stored_start: self.stored_len,
-            raw_len,
-            stored_len,
-            codec,
-        });
-        self.raw_len += u64::from(raw_len);
-        self.stored_len += u64::from(stored_len);
-        raw_start
-    }
-
-    /// Length of the pack file in bytes.
-    pub fn stored_len(&self) -> u64 {
-        self.stored_len
-    }
-
-    /// Length of its chunks' bytes when decoded.
-    pub fn raw_len(&self) -> u64 {
-        self.raw_len
-    }
-
-    /// Its chunks in order.
-    pub fn chunks(&self) -> &[ChunkRow] {
-        &self.chunks
-    }
-
-    fn append(&mut self, other: &Self) -> u64 {
-        let base = self.raw_len;
-        for chunk in &other.chunks {
-            self.push(chunk.hash, chunk.raw_len, chunk.stored_len, chunk.codec);
-        }
-        base
-    }
-}
 
 #[derive(Debug, Clone)]
 struct FileDraft {
@@ -95,15 +32,16 @@ enum ObjectDraft {
 }
 
 impl ObjectDraft {
-    fn body_len(&self) -> usize {
-        if let Self::Body { bytes, .. } = self { bytes.len() } else { 0 }
+    /// The stored bytes of a body; a blob has none.
+    fn body(&self) -> &[u8] {
+        if let Self::Body { bytes, .. } = self { bytes } else { &[] }
     }
 }
 
 /// Gathers the rows of one index.
 #[derive(Debug, Clone)]
 pub struct IndexBuilder {
-    packs: BTreeMap<PackId, PackDraft>,
+    packs: BTreeMap<PackId, Arc<PackDraft>>,
     here: PackDraft,
     here_bytes: Vec<u8>,
     files: BTreeMap<Sha256, FileDraft>,
@@ -124,7 +62,8 @@ impl Default for IndexBuilder {
 
 impl IndexBuilder {
     /// Adds a pack that has a file of its own.
-    pub fn add_pack(&mut self, pack: PackDraft) {
+    pub fn add_pack(&mut self, pack: impl Into<Arc<PackDraft>>) {
+        let pack = pack.into();
         self.packs.insert(pack.id, pack);
     }
 
@@ -208,7 +147,7 @@ impl IndexBuilder {
                 base = self.here.append(&draft);
                 self.here_bytes.extend(index.data(0, pack.stored_len)?);
             } else {
-                self.packs.insert(pack.id, draft);
+                self.packs.insert(pack.id, Arc::new(draft));
             }
         }
         self.absorb_files(index, base, is_gone, is_said)?;
@@ -258,23 +197,23 @@ impl IndexBuilder {
     /// Whether nothing was added.
     pub fn is_empty(&self) -> bool {
         self.packs.is_empty()
-            && self.here.chunks.is_empty()
+            && self.here.chunks().is_empty()
             && self.files.is_empty()
             && self.objects.is_empty()
     }
 
-    /// Exactly how many bytes [`IndexBuilder::build`] will give.
+    /// Exactly how many bytes [`IndexBuilder::write`] will write.
     pub fn built_len(&self) -> u64 {
         let sections = self.estimated_len();
         sections + sections.div_ceil(BLOCK as u64) * BLOCK_HASH as u64 + TRAILER as u64
     }
 
-    /// How many bytes the sections of [`IndexBuilder::build`] will have.
+    /// How many bytes the sections of [`IndexBuilder::write`] will have.
     pub fn estimated_len(&self) -> u64 {
-        let chunks: usize = self.packs.values().chain([&self.here]).map(|pack| pack.chunks.len()).sum();
+        let chunks: usize = self.packs_in_order().map(|pack| pack.chunks().len()).sum();
         let extents: usize = self.files.values().map(|file| file.extents.len()).sum();
-        let bodies: usize = self.objects.values().map(ObjectDraft::body_len).sum();
-        let packs = self.packs.len() + usize::from(!self.here.chunks.is_empty());
+        let bodies: usize = self.objects.values().map(|draft| draft.body().len()).sum();
+        let packs = self.packs.len() + usize::from(!self.here.chunks().is_empty());
         let rows = chunks * (ChunkRow::LEN + LookupRow::LEN)
             + packs * PackRow::LEN
             + self.files.len() * FileRow::LEN
@@ -283,94 +222,145 @@ impl IndexBuilder {
         (rows + bodies + self.here_bytes.len()) as u64
     }
 
-    /// Lays out the file; answers its name and its bytes.
-    pub fn build(&self) -> (IndexId, Vec<u8>) {
-        let mut tables = Tables::default();
-        tables.put_packs(self.packs_in_order());
-        tables.put_files(&self.files);
-        tables.section(Table::Data).extend_from_slice(&self.here_bytes);
-        self.objects.iter().for_each(|(id, draft)| tables.put_object(*id, draft));
-        tables.assemble()
+    /// Writes the file, front to back; answers its name and its length in bytes.
+    pub fn write(&self, out: &mut dyn Write) -> io::Result<(IndexId, u64)> {
+        let mut layout = Layout::new(out);
+        layout.packs(self.packs_in_order())?;
+        layout.files(&self.files)?;
+        layout.objects(&self.objects, self.here_bytes.len() as u64)?;
+        layout.section(Table::Data, |layout| {
+            layout.bytes(&self.here_bytes)?;
+            self.objects.values().try_for_each(|draft| layout.bytes(draft.body()))
+        })?;
+        layout.finish()
     }
 
-    fn packs_in_order(&self) -> impl Iterator<Item = &PackDraft> {
+    fn packs_in_order(&self) -> impl Iterator<Item = &PackDraft> + Clone {
         // `HERE` is all zeros, so it sorts before every other pack.
-        Some(&self.here).filter(|here| !here.chunks.is_empty()).into_iter().chain(self.packs.values())
+        let here = Some(&self.here).filter(|here| !here.chunks().is_empty());
+        here.into_iter().chain(self.packs.values().map(|pack| &**pack))
     }
 }
 
-/// The sections of an index while it is laid out.
-#[derive(Default)]
-struct Tables([Vec<u8>; Table::COUNT]);
+/// Bytes that are gathered before they are written: blocks whole.
+const GATHERED: usize = 64 * BLOCK;
 
-impl Tables {
-    fn section(&mut self, table: Table) -> &mut Vec<u8> {
-        &mut self.0[table as usize]
+/// An index being written, section by section. Only its lookup table and its block hashes are held.
+struct Layout<'w> {
+    out: &'w mut dyn Write,
+    gathered: Vec<u8>,
+    hashes: Vec<u8>,
+    /// Bytes written, without those gathered.
+    written: u64,
+    sections: [(u64, u64); Table::COUNT],
+}
+
+impl<'w> Layout<'w> {
+    fn new(out: &'w mut dyn Write) -> Self {
+        Self { out, gathered: Vec::new(), hashes: Vec::new(), written: 0, sections: Default::default() }
     }
 
-    fn put<R: Row>(&mut self, row: &R) {
-        row.encode(self.section(R::TABLE));
+    fn place(&self) -> u64 {
+        self.written + self.gathered.len() as u64
     }
 
-    fn put_packs<'a>(&mut self, packs: impl Iterator<Item = &'a PackDraft>) {
-        let mut lookup = Vec::new();
-        for pack in packs {
-            self.put(&PackRow {
+    /// The next section is what `fill` puts.
+    fn section(&mut self, table: Table, fill: impl FnOnce(&mut Self) -> io::Result<()>) -> io::Result<()> {
+        let start = self.place();
+        fill(self)?;
+        self.sections[table as usize] = (start, self.place() - start);
+        Ok(())
+    }
+
+    fn rows<R: Row>(&mut self, rows: impl Iterator<Item = R>) -> io::Result<()> {
+        self.section(R::TABLE, |layout| {
+            for row in rows {
+                row.encode(&mut layout.gathered);
+                layout.spill(GATHERED)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.gathered.extend_from_slice(bytes);
+        self.spill(GATHERED)
+    }
+
+    /// Writes whole blocks once there are `least` bytes; the last block of all need not be whole.
+    fn spill(&mut self, least: usize) -> io::Result<()> {
+        if self.gathered.len() < least {
+            return Ok(());
+        }
+        let whole = if least == 0 { self.gathered.len() } else { self.gathered.len() / BLOCK * BLOCK };
+        let (blocks, _) = self.gathered.split_at(whole);
+        self.hashes.extend(blocks.chunks(BLOCK).flat_map(block_hash));
+        self.out.write_all(blocks)?;
+        self.written += whole as u64;
+        self.gathered.drain(..whole);
+        Ok(())
+    }
+
+    fn packs<'a>(&mut self, packs: impl Iterator<Item = &'a PackDraft> + Clone) -> io::Result<()> {
+        let mut first_chunk = 0;
+        self.rows(packs.clone().map(|pack| {
+            let chunk_count = count(pack.chunks().len());
+            first_chunk += chunk_count;
+            PackRow {
                 id: pack.id,
-                stored_len: pack.stored_len,
-                raw_len: pack.raw_len,
-                first_chunk: count(lookup.len()),
-                chunk_count: count(pack.chunks.len()),
-            });
-            for chunk in &pack.chunks {
-                self.put(chunk);
-                lookup
-                    .push(LookupRow { prefix: LookupRow::prefix_of(chunk.hash), chunk: count(lookup.len()) });
+                stored_len: pack.stored_len(),
+                raw_len: pack.raw_len(),
+                first_chunk: first_chunk - chunk_count,
+                chunk_count,
             }
-        }
+        }))?;
+        self.rows(packs.clone().flat_map(|pack| pack.chunks().iter()))?;
+        let mut lookup: Vec<LookupRow> = Vec::with_capacity(first_chunk as usize);
+        let hashes = packs.flat_map(|pack| pack.chunks().iter()).map(|chunk| chunk.hash);
+        lookup.extend(
+            (0..).zip(hashes).map(|(chunk, hash)| LookupRow { prefix: LookupRow::prefix_of(hash), chunk }),
+        );
         lookup.sort_unstable_by_key(|row| (row.prefix, row.chunk));
-        lookup.iter().for_each(|row| self.put(row));
+        self.rows(lookup.into_iter())
     }
 
-    fn put_files(&mut self, files: &BTreeMap<Sha256, FileDraft>) {
+    fn files(&mut self, files: &BTreeMap<Sha256, FileDraft>) -> io::Result<()> {
         let mut first_extent = 0;
-        for (sha256, file) in files {
+        self.rows(files.iter().map(|(sha256, file)| {
             let extent_count = count(file.extents.len());
-            self.put(&FileRow { sha256: *sha256, size: file.size, first_extent, extent_count });
-            file.extents.iter().for_each(|extent| self.put(extent));
             first_extent += extent_count;
-        }
+            let first_extent = first_extent - extent_count;
+            FileRow { sha256: *sha256, size: file.size, first_extent, extent_count }
+        }))?;
+        self.rows(files.values().flat_map(|file| file.extents.iter().copied()))
     }
 
-    fn put_object(&mut self, id: ObjectId, draft: &ObjectDraft) {
-        let stored = match draft {
-            ObjectDraft::Blob(sha256) => Stored::Blob(*sha256),
-            ObjectDraft::Pointer(sha256) => Stored::Pointer(*sha256),
-            ObjectDraft::Body { kind, codec, raw_len, bytes } => {
-                let data = self.section(Table::Data);
-                let offset = data.len() as u64;
-                data.extend_from_slice(bytes);
-                let stored_len = count(bytes.len());
-                Stored::Body { kind: *kind, codec: *codec, offset, stored_len, raw_len: *raw_len }
-            }
-        };
-        self.put(&ObjectRow { id, stored });
+    /// Rows of objects whose bodies come one after the other from `data` on in the data section.
+    fn objects(&mut self, objects: &BTreeMap<ObjectId, ObjectDraft>, data: u64) -> io::Result<()> {
+        let mut next = data;
+        self.rows(objects.iter().map(|(&id, draft)| {
+            let offset = next;
+            next += draft.body().len() as u64;
+            let stored = match draft {
+                ObjectDraft::Blob(sha256) => Stored::Blob(*sha256),
+                ObjectDraft::Pointer(sha256) => Stored::Pointer(*sha256),
+                ObjectDraft::Body { kind, codec, raw_len, bytes } => {
+                    let (kind, codec, raw_len, stored_len) = (*kind, *codec, *raw_len, count(bytes.len()));
+                    Stored::Body { kind, codec, offset, stored_len, raw_len }
+                }
+            };
+            ObjectRow { id, stored }
+        }))
     }
 
-    fn assemble(&self) -> (IndexId, Vec<u8>) {
-        let mut file = Vec::with_capacity(self.0.iter().map(Vec::len).sum::<usize>() + 4096);
-        let sections = std::array::from_fn(|table| {
-            let offset = file.len() as u64;
-            file.extend_from_slice(&self.0[table]);
-            (offset, self.0[table].len() as u64)
-        });
-        let hashes: Vec<u8> = file.chunks(BLOCK).flat_map(block_hash).collect();
-        let block_count = count(hashes.len() / BLOCK_HASH);
-        let mut tail = hashes;
-        tail.extend(Trailer { sections, block_count }.encode());
-        let id = id_of_tail(&tail);
-        file.extend(tail);
-        (id, file)
+    /// Ends the file; answers its name and its length.
+    fn finish(mut self) -> io::Result<(IndexId, u64)> {
+        self.spill(0)?;
+        let block_count = count(self.hashes.len() / BLOCK_HASH);
+        let mut tail = self.hashes;
+        tail.extend(Trailer { sections: self.sections, block_count }.encode());
+        self.out.write_all(&tail)?;
+        Ok((id_of_tail(&tail), self.written + tail.len() as u64))
     }
 }
 

@@ -9,12 +9,13 @@
 use std::ops::Range;
 
 use super::known::{Known, Place};
-use super::spool::{Piece, Run};
+use super::spool::Run;
 use crate::store::catalog::{Catalog, Pack};
 use crate::store::chunk;
 use crate::store::error::StoreError;
 use crate::store::id::ChunkHash;
 use crate::store::index::Extent;
+use crate::store::index::draft::Chunks;
 use crate::store::media::ReadAt;
 
 /// Less than this is not worth leaving the cut points that content chose.
@@ -25,8 +26,10 @@ const WORTH_MOVING: u64 = 4 << 10;
 pub(super) enum Stretch {
     /// Bytes that are there.
     Known(Extent),
-    /// A chunk to be stored, from this place in the spooled file.
-    New { hash: ChunkHash, at: u64, len: u32 },
+    /// Chunks to be stored, from this place in the spooled file on.
+    Pieces { pieces: Range<usize>, at: u64 },
+    /// Part of a chunk to be stored, from this place in the spooled file.
+    Part { hash: ChunkHash, at: u64, len: u32 },
 }
 
 /// A large file that was spooled because much of it is known.
@@ -34,7 +37,7 @@ pub(super) struct Layout<'a> {
     pub(super) catalog: &'a Catalog,
     pub(super) spooled: &'a dyn ReadAt,
     pub(super) tmp: &'a str,
-    pub(super) pieces: &'a [Piece],
+    pub(super) pieces: &'a Chunks,
 }
 
 impl Layout<'_> {
@@ -50,9 +53,12 @@ impl Layout<'_> {
             }
             let new = runs[at..].iter().take_while(|run| run.known.is_none()).count();
             let pieces = run.pieces.start..runs[at + new - 1].pieces.end;
+            // They lie one after the other in the spooled file: none between was left out.
+            let spooled =
+                run.spooled..run.spooled + runs[at..at + new].iter().map(|run| run.len).sum::<u64>();
             let before = at.checked_sub(1).and_then(|before| end_of(&runs[before]));
             let after = runs.get(at + new).and_then(|run| run.known);
-            self.new_stretches(pieces, before, after, known, &mut stretches)?;
+            self.new_stretches(pieces, spooled, (before, after), known, &mut stretches)?;
             at += new;
         }
         Ok(stretches)
@@ -62,15 +68,12 @@ impl Layout<'_> {
     fn new_stretches(
         &self,
         pieces: Range<usize>,
-        before: Option<Place>,
-        after: Option<Place>,
+        spooled: Range<u64>,
+        (before, after): (Option<Place>, Option<Place>),
         known: &mut Known<'_>,
         stretches: &mut Vec<Stretch>,
     ) -> Result<(), StoreError> {
-        let pieces = &self.pieces[pieces];
-        // The pieces of one stretch lie one after the other in the spooled file: none between was left out.
-        let first = pieces[0].spooled.expect("what is not in a shared run was spooled");
-        let end = first + pieces.iter().map(|piece| u64::from(piece.len)).sum::<u64>();
+        let (first, end) = (spooled.start, spooled.end);
         let head = self.head(first..end, before)?;
         let tail = self.tail(first + head..end, after)?;
         if let (Some((pack, start)), 1..) = (before, head) {
@@ -78,12 +81,12 @@ impl Layout<'_> {
         }
         let kept = first + head..end - tail;
         let mut at = first;
-        for piece in pieces {
-            let whole = at..at + u64::from(piece.len);
+        for (ordinal, piece) in pieces.clone().zip(self.pieces.range(pieces)) {
+            let whole = at..at + u64::from(piece.raw_len);
             at = whole.end;
             let part = whole.start.max(kept.start)..whole.end.min(kept.end);
             if part == whole {
-                stretches.push(Stretch::New { hash: piece.hash, at: part.start, len: piece.len });
+                push_piece(stretches, ordinal, part.start);
             } else if part.start < part.end {
                 stretches.push(self.part(part, known)?);
             }
@@ -101,7 +104,7 @@ impl Layout<'_> {
         let len = u32::try_from(bytes.len()).expect("a part of a chunk is at most 128 KiB");
         Ok(match known.find(hash, len) {
             Some((pack, start)) => Stretch::Known(Extent { pack, start, len: u64::from(len) }),
-            None => Stretch::New { hash, at: part.start, len },
+            None => Stretch::Part { hash, at: part.start, len },
         })
     }
 
@@ -164,6 +167,14 @@ impl Layout<'_> {
         let mut bytes = vec![0; index(range.end - range.start)];
         self.spooled.read_exact_at(&mut bytes, range.start).map_err(StoreError::reading(self.tmp))?;
         Ok(bytes)
+    }
+}
+
+/// Adds a chunk that is stored from `at` in the spooled file.
+fn push_piece(stretches: &mut Vec<Stretch>, ordinal: usize, at: u64) {
+    match stretches.last_mut() {
+        Some(Stretch::Pieces { pieces, .. }) if pieces.end == ordinal => pieces.end += 1,
+        _ => stretches.push(Stretch::Pieces { pieces: ordinal..ordinal + 1, at }),
     }
 }
 

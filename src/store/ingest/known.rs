@@ -3,10 +3,9 @@
 //! Asked once per chunk of a large file, beside the thread that reads it: so it holds only what a lookup needs,
 //! not the transaction. A chunk whose pack is not there with all its bytes does not count.
 
-use std::collections::HashMap;
-
-use crate::store::catalog::Catalog;
+use crate::store::catalog::{Catalog, Located};
 use crate::store::id::{ChunkHash, PackId};
+use crate::store::index::draft::DraftChunks;
 use crate::store::media::Media;
 use crate::store::transaction::{Soundness, Transaction, unless_damaged};
 
@@ -17,28 +16,39 @@ pub(super) type Place = (PackId, u64);
 pub(super) struct Known<'a> {
     media: &'a dyn Media,
     catalog: &'a Catalog,
-    own: &'a HashMap<ChunkHash, Place>,
+    own: &'a DraftChunks,
     sound: &'a mut Soundness,
+    /// What was found last.
+    last: Option<Located>,
 }
 
 impl<'a> Known<'a> {
     /// What the vault has, and what `transaction` stored so far.
     pub(super) fn of(transaction: &'a mut Transaction<'_>) -> Self {
+        transaction.own_chunks.enter();
         Self {
             media: &*transaction.vault.media,
             catalog: &transaction.base.catalog,
             own: &transaction.own_chunks,
             sound: &mut transaction.sound,
+            last: None,
         }
     }
 
     /// Where a chunk of this name and length is.
     pub(super) fn find(&mut self, hash: ChunkHash, len: u32) -> Option<Place> {
-        if let Some(&place) = self.own.get(&hash) {
+        if let Some(place) = self.own.find(hash) {
             return Some(place);
         }
-        let (pack, chunk) = unless_damaged(self.catalog.chunk(hash))?;
-        let sound = chunk.raw_len == len && self.sound.check(self.media, self.catalog, pack.id);
-        sound.then_some((pack.id, chunk.raw_start))
+        // What is known comes in runs: the chunk after the last one found is looked at before the tables are.
+        let next = self.last.take().and_then(|last| unless_damaged(last.next()));
+        let found = match next {
+            Some(next) if next.chunk.hash == hash => next,
+            _ => unless_damaged(self.catalog.chunk(hash))?,
+        };
+        let (pack, chunk) = (found.pack.row.id, found.chunk);
+        self.last = Some(found);
+        let sound = chunk.raw_len == len && self.sound.check(self.media, self.catalog, pack);
+        sound.then_some((pack, chunk.raw_start))
     }
 }

@@ -13,18 +13,9 @@ use super::pipeline::Part;
 use super::{MIN_RUN, SHORT_RUN, WORTH_SHARING};
 use crate::store::error::StoreError;
 use crate::store::id::ChunkHash;
+use crate::store::index::Codec;
+use crate::store::index::draft::Chunks;
 use crate::store::media::Sink;
-
-/// One chunk of a large file.
-#[derive(Debug)]
-pub(super) struct Piece {
-    pub(super) hash: ChunkHash,
-    pub(super) len: u32,
-    /// Where the vault has it.
-    pub(super) known: Option<Place>,
-    /// Where it is in the spooled file; `None` when it is not there.
-    pub(super) spooled: Option<u64>,
-}
 
 /// A chunk with its bytes, as they lie in the buffers they were read into.
 pub(super) struct Cut {
@@ -40,21 +31,23 @@ pub(super) struct Run {
     pub(super) pieces: Range<usize>,
     pub(super) known: Option<Place>,
     pub(super) len: u64,
+    /// Where its bytes are in the spooled file; without meaning for a known run, which need not be there.
+    pub(super) spooled: u64,
 }
 
 impl Run {
-    fn of(at: usize, known: Option<Place>) -> Self {
-        Self { pieces: at..at, known, len: 0 }
+    pub(super) fn of(at: usize, known: Option<Place>, spooled: u64) -> Self {
+        Self { pieces: at..at, known, len: 0, spooled }
     }
 
-    fn goes_on_with(&self, known: Option<Place>) -> bool {
+    pub(super) fn goes_on_with(&self, known: Option<Place>) -> bool {
         match (self.known, known) {
             (Some((pack, start)), Some(next)) => (pack, start + self.len) == next,
             (run, next) => run.is_none() && next.is_none(),
         }
     }
 
-    fn push(&mut self, len: u32) {
+    pub(super) fn push(&mut self, len: u32) {
         self.pieces.end += 1;
         self.len += u64::from(len);
     }
@@ -68,7 +61,7 @@ impl Run {
 /// Pays for seeks with bytes that are read forward: a file of many short runs would read slowly, one with a short run
 /// here and there does not. Two seeks (there and back) for 2 MiB keep extents at 1 MiB on average.
 #[derive(Debug, Default)]
-struct Credit(u64);
+pub(super) struct Credit(u64);
 
 impl Credit {
     /// What a short run costs, and the most that can be saved up: no place of a file gets more than 16 in a row.
@@ -76,7 +69,7 @@ impl Credit {
     const MOST: u64 = 16 * Self::PRICE;
 
     /// Whether a run that has ended is used from where it is.
-    fn decide(&mut self, run: &Run) -> bool {
+    pub(super) fn decide(&mut self, run: &Run) -> bool {
         let short = run.known.is_some() && run.len >= SHORT_RUN && self.0 >= Self::PRICE;
         let pays = short && !run.is_long();
         if pays {
@@ -87,39 +80,20 @@ impl Credit {
     }
 }
 
-/// Groups chunks into runs, giving up known ones that are not worth a seek.
-pub(super) fn runs(pieces: &[Piece]) -> Vec<Run> {
-    let mut runs: Vec<Run> = Vec::new();
-    for (at, piece) in pieces.iter().enumerate() {
-        match runs.last_mut() {
-            Some(last) if last.goes_on_with(piece.known) => last.push(piece.len),
-            _ => {
-                let mut run = Run::of(at, piece.known);
-                run.push(piece.len);
-                runs.push(run);
-            }
-        }
-    }
-    let mut credit = Credit::default();
-    for run in &mut runs {
-        if !credit.decide(run) {
-            run.known = None;
-        }
-    }
-    runs
-}
-
 /// A large file on its way to the disk.
 pub(super) struct Spool<'a> {
     tmp: &'a str,
     sink: Box<dyn Sink>,
     size: u64,
-    pieces: Vec<Piece>,
+    /// All of the file, as it is cut.
+    pieces: Chunks,
+    /// Runs that have ended; what is not shared is one, however often it looked otherwise.
+    runs: Vec<Run>,
     /// The run that the last piece belongs to.
     run: Run,
     credit: Credit,
     /// Chunks of a known run that is still too short to be sure that it is used.
-    undecided: Vec<(usize, Vec<Part>)>,
+    undecided: Vec<(u32, Vec<Part>)>,
     /// Bytes in known runs that are used, without the last one.
     shared: u64,
     /// Whether it may still be kept whole.
@@ -134,7 +108,8 @@ pub(super) struct Spool<'a> {
 /// What is there when a file was read to its end.
 pub(super) struct Spooled {
     pub(super) sink: Box<dyn Sink>,
-    pub(super) pieces: Vec<Piece>,
+    pub(super) pieces: Chunks,
+    pub(super) runs: Vec<Run>,
     /// Whether the spooled file is, byte for byte, the file, and worth keeping as it is.
     pub(super) whole: bool,
 }
@@ -147,8 +122,9 @@ impl<'a> Spool<'a> {
             tmp,
             sink,
             size,
-            pieces: Vec::new(),
-            run: Run::of(0, None),
+            pieces: Chunks::default(),
+            runs: Vec::new(),
+            run: Run::of(0, None, 0),
             credit: Credit::default(),
             undecided: Vec::new(),
             shared: 0,
@@ -164,19 +140,19 @@ impl<'a> Spool<'a> {
         let at = self.pieces.len();
         if !self.run.goes_on_with(cut.known) {
             self.end_run()?;
-            self.run = Run::of(at, cut.known);
+            self.run = Run::of(at, cut.known, self.written);
         }
         self.run.push(cut.len);
-        self.pieces.push(Piece { hash: cut.hash, len: cut.len, known: cut.known, spooled: None });
+        self.pieces.push(cut.hash, cut.len, cut.len, Codec::Raw);
         // What is written while it may be whole is all of it, also the chunk that tips the scales.
         if self.complete {
-            self.place(at);
+            self.written += u64::from(cut.len);
         } else if self.whole || cut.known.is_none() {
-            self.write(at, cut.parts)?;
+            self.write(cut.len, cut.parts)?;
         } else if self.run.is_long() {
             self.undecided.clear();
         } else {
-            self.undecided.push((at, cut.parts));
+            self.undecided.push((cut.len, cut.parts));
         }
         let shared = self.shared + if self.run.is_long() { self.run.len } else { 0 };
         self.weigh(shared);
@@ -191,24 +167,28 @@ impl<'a> Spool<'a> {
     /// Ends the run; what was held back because it might have been shared is written after all.
     fn end_run(&mut self) -> Result<(), StoreError> {
         let undecided = std::mem::take(&mut self.undecided);
-        if self.credit.decide(&self.run) {
-            self.shared += self.run.len;
+        let mut run = std::mem::replace(&mut self.run, Run::of(0, None, 0));
+        if self.credit.decide(&run) {
+            self.shared += run.len;
             self.weigh(self.shared);
-            return Ok(());
+        } else {
+            run.known = None;
+            undecided.into_iter().try_for_each(|(len, parts)| self.write(len, parts))?;
         }
-        undecided.into_iter().try_for_each(|(at, parts)| self.write(at, parts))
+        match self.runs.last_mut() {
+            Some(last) if last.known.is_none() && run.known.is_none() => {
+                last.pieces.end = run.pieces.end.max(last.pieces.end);
+                last.len += run.len;
+            }
+            _ if run.pieces.is_empty() => {}
+            _ => self.runs.push(run),
+        }
+        Ok(())
     }
 
-    /// The next bytes of the spooled file are this chunk.
-    fn place(&mut self, at: usize) {
-        let piece = &mut self.pieces[at];
-        piece.spooled = Some(self.written);
-        self.written += u64::from(piece.len);
-    }
-
-    /// Writes a chunk, joined with what follows in the same buffer.
-    fn write(&mut self, at: usize, parts: Vec<Part>) -> Result<(), StoreError> {
-        self.place(at);
+    /// Writes a chunk of `len` bytes, joined with what follows in the same buffer.
+    fn write(&mut self, len: u32, parts: Vec<Part>) -> Result<(), StoreError> {
+        self.written += u64::from(len);
         for part in parts {
             let joined = self.unwritten.as_mut().is_some_and(|last| last.join(&part));
             if !joined {
@@ -228,6 +208,6 @@ impl<'a> Spool<'a> {
     pub(super) fn finish(mut self) -> Result<Spooled, StoreError> {
         self.end_run()?;
         self.flush()?;
-        Ok(Spooled { sink: self.sink, pieces: self.pieces, whole: self.whole })
+        Ok(Spooled { sink: self.sink, pieces: self.pieces, runs: self.runs, whole: self.whole })
     }
 }

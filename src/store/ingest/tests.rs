@@ -6,9 +6,12 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
+use super::known::Place;
+use super::spool::Credit;
 use super::*;
 use crate::store::chunk;
 use crate::store::id::PackId;
+use crate::store::index::Codec;
 use crate::store::media::Media;
 use crate::store::media::memory::MemoryMedia;
 use crate::store::object::Timestamp;
@@ -28,29 +31,50 @@ impl Transaction<'_> {
         let mut identity = Identity::new(size, pointer);
         identity.update(bytes);
         let (sha256, blob) = identity.finish();
-        let mut pieces = Vec::new();
+        let (mut pieces, mut found, mut stored) = (Chunks::default(), Vec::new(), Known::of(self));
         for range in chunk::cut_all(bytes) {
             let hash = chunk::hash(&bytes[range.clone()]);
             let len = u32::try_from(range.len()).unwrap();
-            let known = Known::of(self).find(hash, len);
-            pieces.push(Piece { hash, len, known, spooled: Some(range.start as u64) });
+            let known = stored.find(hash, len);
+            pieces.push(hash, len, len, Codec::Raw);
+            found.push((len, known));
         }
-        let runs = runs(&pieces);
+        let runs = runs(&found);
         let known: u64 = runs.iter().filter(|run| run.known.is_some()).map(|run| run.len).sum();
         let new_bytes = if self.is_known(sha256) {
             discard(&*self.vault.media, &tmp);
             0
         } else if compression == Compression::None && known * WORTH_SHARING < size {
-            self.keep_whole(sha256, size, &pieces, tmp, sink);
+            self.keep_whole(sha256, size, pieces, tmp, sink);
             size
         } else {
-            let new = self.keep_pieces(sha256, size, &pieces, &tmp, compression).unwrap();
+            let new = self.keep_pieces((sha256, size), (&pieces, &runs), &tmp, compression).unwrap();
             discard(&*self.vault.media, &tmp);
             new
         };
         self.add_blob(blob, sha256, pointer).unwrap();
         StoredFile { sha256, size, blob, new_bytes }
     }
+}
+
+/// Groups the chunks of a file that was spooled whole into runs, giving up known ones that are not worth a seek.
+fn runs(found: &[(u32, Option<Place>)]) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
+    let mut spooled = 0;
+    for (at, &(len, known)) in found.iter().enumerate() {
+        if !runs.last().is_some_and(|last| last.goes_on_with(known)) {
+            runs.push(Run::of(at, known, spooled));
+        }
+        runs.last_mut().unwrap().push(len);
+        spooled += u64::from(len);
+    }
+    let mut credit = Credit::default();
+    for run in &mut runs {
+        if !credit.decide(run) {
+            run.known = None;
+        }
+    }
+    runs
 }
 
 fn new_vault() -> (MemoryMedia, Vault) {
