@@ -69,11 +69,6 @@ impl Content {
         &self.root
     }
 
-    /// A folder's entries.
-    pub(super) fn folder(&self, entry: &TreeEntry) -> Result<Arc<Tree>, PortError> {
-        Ok(Arc::clone(&self.listing(entry)?.tree))
-    }
-
     /// A folder's entries with their sizes.
     pub(super) fn listing(&self, entry: &TreeEntry) -> Result<Arc<Folder>, PortError> {
         if entry.mode != Mode::Directory {
@@ -128,8 +123,7 @@ impl Content {
             NodeKind::Symlink => return Err(PortError::InvalidInput),
             NodeKind::File => {}
         }
-        let name = String::from_utf8_lossy(&entry.name).into_owned();
-        self.snapshot().open_file(entry, &name).map_err(|e| port_error(&e))
+        self.snapshot().open_file(entry, &entry.id.to_string()).map_err(|e| port_error(&e))
     }
 
     /// The target of a symlink.

@@ -43,14 +43,9 @@ impl Handles {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens a file of a revision; `keep` lives as long as the handle.
-    pub(super) fn add(&self, file: FileReader, keep: Option<Arc<Content>>) -> FileHandle {
-        self.insert(Opened::File { file, node: 0, _keep: keep })
-    }
-
-    /// Opens the file that is node number `node`.
-    pub(super) fn add_node(&self, file: FileReader, node: u64) -> FileHandle {
-        self.insert(Opened::File { file, node, _keep: None })
+    /// Opens the file that is node number `node`; `keep` lives as long as the handle.
+    pub(super) fn add(&self, file: FileReader, node: u64, keep: Option<Arc<Content>>) -> FileHandle {
+        self.insert(Opened::File { file, node, _keep: keep })
     }
 
     /// Opens a text.
@@ -68,18 +63,9 @@ impl Handles {
         self.lock().get(&handle.0).cloned().ok_or(PortError::StaleHandle)
     }
 
-    /// Reads as the port's `read` does.
+    /// Reads as the port's `read` does; `name` answers what the file of a node is called, if there is something to say
+    /// about it.
     pub(super) fn read(
-        &self,
-        handle: FileHandle,
-        offset: u64,
-        buffer: &mut [u8],
-    ) -> Result<usize, PortError> {
-        self.read_named(handle, offset, buffer, |_| None)
-    }
-
-    /// The same; `name` answers what the file of a node is called, if there is something to say about it.
-    pub(super) fn read_named(
         &self,
         handle: FileHandle,
         offset: u64,

@@ -9,6 +9,7 @@ mod errno;
 mod folders;
 mod handles;
 mod node;
+mod table;
 mod times;
 pub mod views;
 mod walk;
@@ -161,11 +162,11 @@ impl ReadOnlyTree for SnapshotTree {
 
     fn open(&self, node: NodeId) -> Result<FileHandle, PortError> {
         let file = self.content.open(&self.node(node)?.entry())?;
-        Ok(self.files.add_node(file, node.0))
+        Ok(self.files.add(file, node.0, None))
     }
 
     fn read(&self, handle: FileHandle, offset: u64, buffer: &mut [u8]) -> Result<usize, PortError> {
-        self.files.read_named(handle, offset, buffer, |node| self.name_of(node))
+        self.files.read(handle, offset, buffer, |node| self.name_of(node))
     }
 
     fn close(&self, handle: FileHandle) {

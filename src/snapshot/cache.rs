@@ -51,6 +51,8 @@ struct Inner {
     bytes: usize,
     /// Chunks being fetched.
     fetching: HashSet<ChunkHash>,
+    /// Readers that wait for one of them: where nobody does, waking costs a system call for nothing.
+    waiting: u32,
 }
 
 /// Takes a chunk off the list of those being fetched, also when fetching panics.
@@ -61,15 +63,20 @@ struct Fetching<'a> {
 
 impl Drop for Fetching<'_> {
     fn drop(&mut self) {
-        self.cache.lock().fetching.remove(&self.hash);
-        self.cache.arrived.notify_all();
+        let mut inner = self.cache.lock();
+        inner.fetching.remove(&self.hash);
+        let waited_for = inner.waiting > 0;
+        drop(inner);
+        if waited_for {
+            self.cache.arrived.notify_all();
+        }
     }
 }
 
 impl ChunkCache {
     /// A cache of at most `limit` bytes of chunks and proofs.
     pub fn new(limit: usize) -> Self {
-        let inner = Inner { chunks: LruCache::unbounded(), bytes: 0, fetching: HashSet::new() };
+        let inner = Inner { chunks: LruCache::unbounded(), bytes: 0, fetching: HashSet::new(), waiting: 0 };
         Self { limit, inner: Mutex::new(inner), arrived: Condvar::new() }
     }
 
@@ -93,7 +100,9 @@ impl ChunkCache {
             if !inner.fetching.contains(&hash) {
                 break;
             }
+            inner.waiting += 1;
             inner = self.arrived.wait(inner).unwrap_or_else(PoisonError::into_inner);
+            inner.waiting -= 1;
         }
         inner.fetching.insert(hash);
         drop(inner);

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::desk;
 use super::kernel::{Mount, can_mount, is_running};
+use super::views::View;
 use crate::cli::{Desk, entries};
 
 #[test]
@@ -30,6 +31,25 @@ fn a_damaged_file_cannot_be_read_and_the_others_can() {
     let log = fs::read_to_string(desk.home_file("hubvault/mount.log")).unwrap();
     assert!(log.contains("victim.bin") && log.contains(&newest), "{log}");
     mount.end();
+}
+
+/// Also where a path can mean something else a moment later, and files are known by number.
+#[test]
+fn what_is_damaged_is_named_in_mounts_that_move() {
+    if !can_mount() {
+        return;
+    }
+    let desk = desk();
+    desk.commit_file("victim.bin", super::noise(2_000_000, 77));
+    change_newest_pack(&desk, |bytes| bytes[1_000_000..1_000_064].fill(0));
+    let log = || fs::read_to_string(desk.home_file("hubvault/mount.log")).unwrap();
+    for (options, top) in [(&[][..], "branches/main/"), (&["--follow", "main"][..], "")] {
+        let (_view, _) = View::new(&desk, "mnt", &[&["--no-passthrough"], options].concat());
+        let before = log().len();
+        let error = fs::read(desk.path("mnt").join(format!("{top}victim.bin"))).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::IO.raw_os_error()), "{error}");
+        assert!(log()[before..].contains("victim.bin@main"), "{top}: {}", log());
+    }
 }
 
 /// A kernel that reads by itself checks no hash; what it can be kept from is a file of another length.

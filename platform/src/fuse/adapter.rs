@@ -25,6 +25,9 @@ use crate::port::{Attributes, DirEntry, FileHandle, NodeId, NodeKind, PortError,
 /// `.` and `..` come before the tree's entries, whose offsets are moved up by as many.
 const OWN_ENTRIES: u64 = 2;
 
+/// How late the time of a directory that moves may be.
+const TICK: Duration = Duration::from_secs(1);
+
 /// Numbers are never reused, so every node is of the first generation.
 const GENERATION: Generation = Generation(0);
 
@@ -205,7 +208,13 @@ impl Adapter {
         reply.entry(&self.lifetime_in(parent), &nothing, GENERATION);
     }
 
-    /// How long a directory's own attributes, and what is not in it, may be kept.
+    /// How long a node's own attributes may be kept. Of a directory that moves only its time does, in whole seconds; and
+    /// the kernel wants its permissions for each path that leads through it.
+    pub(super) fn lifetime_of(&self, node: NodeId) -> Duration {
+        if self.tree.is_moving(node) { self.lifetime.min(TICK) } else { self.lifetime }
+    }
+
+    /// How long what is, or is not, in a directory may be kept.
     pub(super) fn lifetime_in(&self, directory: NodeId) -> Duration {
         if self.tree.is_moving(directory) { Duration::ZERO } else { self.lifetime }
     }

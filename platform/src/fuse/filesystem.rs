@@ -89,7 +89,7 @@ impl Filesystem for Adapter {
     fn getattr(&self, _req: &Request, ino: INodeNo, _fh: Option<FuseHandle>, reply: ReplyAttr) {
         match self.ask(|tree| tree.attributes(node(ino))) {
             Ok(attributes) => {
-                let lifetime = self.lifetime_in(node(ino));
+                let lifetime = self.lifetime_of(node(ino));
                 reply.attr(&lifetime, &translate::attributes(&attributes, self.owner));
             }
             Err(error) => reply.error(refusal("getattr", &error)),

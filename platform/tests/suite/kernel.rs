@@ -7,7 +7,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{DirEntryExt, FileExt, FileTypeExt, MetadataExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use hubvault_platform::{
     MountError, MountOptions, Mounted, NodeKind, Opens, UnmountError, UnmountMode, mount, table,
@@ -285,6 +285,30 @@ fn a_missing_name_is_asked_for_once() {
         assert!(!missing.exists());
     }
     assert_eq!(scene.tree.lookup_calls.load(Ordering::Relaxed), before, "not cached");
+}
+
+/// The kernel looks at the permissions of each folder on a path: that must not be a question each time.
+#[test]
+fn what_moves_is_looked_up_for_each_path_and_its_permissions_are_not() {
+    if !can_mount() {
+        return;
+    }
+    let scene = Scene::new(Fault::Moves);
+    let path = scene.path("outer/inner/deep.txt");
+    fs::metadata(&path).unwrap();
+    let calls = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let (looked_up, asked) = (calls(&scene.tree.lookup_calls), calls(&scene.tree.attribute_calls));
+    for _ in 0..100 {
+        fs::metadata(&path).unwrap();
+    }
+    assert_eq!(calls(&scene.tree.lookup_calls) - looked_up, 100, "`outer` could be another one by now");
+    let asked = calls(&scene.tree.attribute_calls) - asked;
+    // Those of `outer` come with no lifetime, as its name has none; the top's are kept for a second.
+    assert!(asked < 150, "{asked}");
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let before = calls(&scene.tree.attribute_calls);
+    fs::metadata(scene.path("")).unwrap();
+    assert_eq!(calls(&scene.tree.attribute_calls) - before, 1, "the time of the top is kept for too long");
 }
 
 #[test]

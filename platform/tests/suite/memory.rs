@@ -45,6 +45,9 @@ pub(crate) enum Fault {
     /// did not ask.
     #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only a kernel reads by itself"))]
     BackedAndReadFails,
+    /// None: the top moves, as a branch does.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only a kernel keeps attributes"))]
+    Moves,
 }
 
 /// From this size on a file is backed, if any is.
@@ -73,6 +76,8 @@ pub(crate) struct MemoryTree {
     next_handle: AtomicU64,
     /// How often `lookup` was called.
     pub(crate) lookup_calls: AtomicU64,
+    /// How often `attributes` was called.
+    pub(crate) attribute_calls: AtomicU64,
     /// How often `read` was called.
     pub(crate) read_calls: AtomicU64,
 }
@@ -102,6 +107,7 @@ impl MemoryTree {
             open: Mutex::default(),
             next_handle: AtomicU64::new(1),
             lookup_calls: AtomicU64::new(0),
+            attribute_calls: AtomicU64::new(0),
             read_calls: AtomicU64::new(0),
         };
         tree.fill();
@@ -195,7 +201,20 @@ impl ReadOnlyTree for MemoryTree {
     }
 
     fn attributes(&self, node: NodeId) -> Result<Attributes, PortError> {
+        self.attribute_calls.fetch_add(1, Ordering::Relaxed);
         Ok(self.describe(self.node(node)?.0))
+    }
+
+    fn is_settled(&self, node: NodeId) -> bool {
+        self.fault != Fault::Moves || self.node(node).is_ok_and(|(_, node)| node.parent != 0)
+    }
+
+    fn is_moving(&self, folder: NodeId) -> bool {
+        self.fault == Fault::Moves && folder == NodeId::ROOT
+    }
+
+    fn moves(&self) -> bool {
+        self.fault == Fault::Moves
     }
 
     fn forget(&self, node: NodeId, lookups: u64) {

@@ -184,8 +184,9 @@ fn launch(args: &MountArgs, mountpoint: &Path, revision: Option<&str>) -> Result
         command.arg("--revision").arg(revision);
     }
     // One heap for its few threads, and large blocks given back: a walk of a million files would leave it twice as large.
-    // Known to glibc only, and harmless elsewhere.
+    // But not each chunk, to be asked for again with the next read. Known to glibc only, and harmless elsewhere.
     command.env("MALLOC_ARENA_MAX", "1").env("MALLOC_MMAP_THRESHOLD_", "1048576");
+    command.env("MALLOC_TRIM_THRESHOLD_", "4194304");
     // The server lives in no folder of the user's: that one could not be unmounted, or removed, while it serves.
     command.current_dir("/");
     command.arg("--").arg(absolute(&args.vault)?).arg(absolute(mountpoint)?);

@@ -5,9 +5,10 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::super::folders::Folder as Listed;
 use super::place::Folder;
 use super::revisions::Revision;
-use crate::snapshot::{ObjectId, Tree};
+use crate::snapshot::ObjectId;
 
 /// Listings kept. One that was begun and left counts until others take its place.
 const KEPT: usize = 16;
@@ -40,14 +41,14 @@ pub(super) enum Name {
 pub(super) enum Listing {
     Items(Vec<(String, Item)>),
     /// What a commit has.
-    Tree(Arc<Revision>, Arc<Tree>),
+    Tree(Arc<Revision>, Arc<Listed>),
 }
 
 impl Listing {
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Items(items) => items.len(),
-            Self::Tree(_, tree) => tree.entries().len(),
+            Self::Tree(_, listed) => listed.tree.entries().len(),
         }
     }
 }

@@ -9,29 +9,67 @@ mod listing;
 mod made;
 mod place;
 mod revisions;
-mod table;
 mod tree;
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use hubvault_platform::port::{Attributes, NodeId, NodeKind, PortError};
 
 use self::listing::{Item, Listing, Listings, Name, Position};
 use self::made::{Made, NOTE};
-use self::place::{Folder, Identity, Inside, Node, Place};
+use self::place::{Folder, Inside, Leaf, Node, Other, PathId, Place};
 use self::revisions::{Revision, Revisions};
-use self::table::Table;
 use super::content::{Content, FileTimes, kind_of, time_of};
+use super::folders::Folder as Listed;
 use super::handles::Handles;
+use super::table::{Key, Table};
 use crate::snapshot::versions::{Held, Refs, Versions};
-use crate::snapshot::{Mode, ObjectId, SnapshotError, Tree, TreeEntry};
+use crate::snapshot::{Mode, ObjectId, SnapshotError, TreeEntry};
+
+/// A folder of a revision: the commit, its path there and its entries.
+#[derive(Debug)]
+struct Within {
+    revision: Arc<Revision>,
+    /// `None` when the commit is gone, and only a listing that was begun is left of it.
+    content: Option<Arc<Content>>,
+    path: Vec<u8>,
+    listed: Arc<Listed>,
+}
+
+impl Within {
+    fn modified(&self, entry: &TreeEntry) -> SystemTime {
+        let changed = |content: &Arc<Content>| content.modified(&self.path, &self.listed.tree, &entry.name);
+        self.content.as_ref().map_or_else(|| time_of(self.revision.seconds), changed)
+    }
+
+    /// An entry, as a node in `folder`, which this is.
+    fn node(&self, folder: &Other, entry: &TreeEntry) -> Node {
+        let (revision, modified) = (Arc::clone(&self.revision), self.modified(entry));
+        let settled = !matches!(folder.place, Place::Folder(_));
+        if entry.mode != Mode::Directory {
+            return Node::Leaf(Leaf { revision, id: entry.id, mode: entry.mode, modified, settled });
+        }
+        let name = &entry.name;
+        let path = if self.path.is_empty() { name.clone() } else { [&self.path, &b"/"[..], name].concat() };
+        let inside = Inside { revision, entry: entry.clone(), path, modified };
+        Node::other(folder.path.child(name), Place::Inside(inside), settled)
+    }
+
+    /// What `stat` shows of entry number `at`, which has the node number `number`.
+    fn describe(&self, number: u64, at: usize, entry: &TreeEntry) -> Result<Attributes, PortError> {
+        let content = self.content.as_ref().ok_or(PortError::NotFound)?;
+        let attributes = content.describe_listed(number, &self.listed, at, entry)?;
+        Ok(Attributes { modified: self.modified(entry), ..attributes })
+    }
+}
 
 /// A vault, or part of it, as a tree that goes on with it.
 #[derive(Debug)]
 pub struct Views {
     revisions: Revisions,
-    table: Table,
+    table: Table<Node>,
     files: Handles,
     made: Made,
     listings: Listings,
@@ -106,7 +144,7 @@ impl Views {
         Self {
             followed,
             revisions,
-            table: Table::new(Node::root(root)),
+            table: Table::new(Node::other(PathId::ROOT, root, true)),
             files: Handles::default(),
             made: Made::default(),
             listings: Listings::default(),
@@ -149,57 +187,65 @@ impl Views {
         Ok(revision)
     }
 
-    fn node(&self, id: NodeId) -> Result<Arc<Node>, PortError> {
-        self.table.get(id.0).ok_or(PortError::NotFound)
+    fn node(&self, id: NodeId) -> Result<Node, PortError> {
+        self.table.get(id.0).map(|(_, node)| node).ok_or(PortError::NotFound)
     }
 
-    /// The commit, the path in it and the entries of a folder of a revision.
-    fn inside(&self, node: &Node) -> Result<(Arc<Revision>, Vec<u8>, Arc<Tree>), PortError> {
-        match &node.place {
-            Place::Revision(revision) => {
-                let content = self.revisions.content(revision)?;
-                let tree = content.folder(content.root())?;
-                Ok((Arc::clone(revision), self.revisions.below().as_bytes().to_vec(), tree))
-            }
+    /// The node of a folder.
+    fn folder(&self, id: NodeId) -> Result<Arc<Other>, PortError> {
+        match self.node(id)? {
+            Node::Other(folder) => Ok(folder),
+            Node::Leaf(_) => Err(PortError::NotADirectory),
+        }
+    }
+
+    /// What a folder of a revision holds.
+    fn inside(&self, folder: &Other) -> Result<Within, PortError> {
+        match &folder.place {
+            Place::Revision(revision) => self.top(revision),
             Place::Inside(inside) => {
-                let tree = self.revisions.content(&inside.revision)?.folder(&inside.entry)?;
-                Ok((Arc::clone(&inside.revision), inside.path.clone(), tree))
+                let content = self.revisions.content(&inside.revision)?;
+                let listed = content.listing(&inside.entry)?;
+                let (revision, path) = (Arc::clone(&inside.revision), inside.path.clone());
+                Ok(Within { revision, content: Some(content), path, listed })
             }
             Place::Folder(Folder::Branch(branch)) => {
                 let revision = self.current(branch, &*self.refs()?)?;
-                self.inside(&Node::root(Place::Revision(revision)))
+                self.top(&revision)
             }
             Place::Folder(_) | Place::Note | Place::Link(_) => Err(PortError::NotADirectory),
         }
     }
 
-    /// An entry of a folder of a revision, as a node; `folder` is the folder's node and number.
-    fn entry(
-        &self,
-        (number, folder): (u64, &Node),
-        (revision, path, tree): (&Arc<Revision>, &[u8], &Tree),
-        entry: &TreeEntry,
-    ) -> Result<Node, PortError> {
+    /// The same of the folder of a revision that is shown.
+    fn top(&self, revision: &Arc<Revision>) -> Result<Within, PortError> {
         let content = self.revisions.content(revision)?;
-        let modified = content.modified(path, tree, &entry.name);
-        let below = match (entry.mode, path) {
-            (Mode::Directory, b"") => entry.name.clone(),
-            (Mode::Directory, path) => [path, b"/", &entry.name].concat(),
-            _ => Vec::new(),
+        let listed = content.listing(content.root())?;
+        let path = self.revisions.below().as_bytes().to_vec();
+        Ok(Within { revision: Arc::clone(revision), content: Some(content), path, listed })
+    }
+
+    /// What a file is called, for a message: its name is kept only in its folder.
+    fn name_of(&self, number: u64) -> Option<String> {
+        let (parent, node) = self.table.get(number)?;
+        let Node::Leaf(leaf) = node else { return None };
+        let folder = self.folder(NodeId(parent)).ok()?;
+        // A branch may have moved on since.
+        let within = match folder.place {
+            Place::Inside(_) => self.inside(&folder),
+            _ => self.top(&leaf.revision),
         };
-        let inside = Inside { revision: Arc::clone(revision), entry: entry.clone(), path: below, modified };
-        Ok(Node {
-            parent: number,
-            path: folder.path.child(&entry.name),
-            place: Place::Inside(inside),
-            settled: !matches!(folder.place, Place::Folder(_)),
-        })
+        let within = within.ok()?;
+        let key = |entry: &TreeEntry| folder.path.child(&entry.name).inside(within.revision.id, entry);
+        let named = |entry: &&TreeEntry| entry.id == leaf.id && self.table.number(key(entry)) == number;
+        let entry = within.listed.tree.entries().iter().find(named)?;
+        Some(format!("{}@{}", String::from_utf8_lossy(&entry.name), within.content?.snapshot().revision()))
     }
 
     /// Something that we make up, as a node.
-    fn item(&self, (number, folder): (u64, &Node), name: &[u8], item: &Item) -> (Identity, Node) {
+    fn item(&self, folder: &Other, name: &[u8], item: &Item) -> (Key, Node) {
         let path = folder.path.child(name);
-        let (identity, place, settled) = match item {
+        let (key, place, settled) = match item {
             Item::Folder(below, settled) => (path.made_up(), Place::Folder(below.clone()), *settled),
             Item::Note => (path.made_up(), Place::Note, true),
             Item::Link(target) => (path.link(target), Place::Link(target.clone()), false),
@@ -209,37 +255,38 @@ impl Views {
                 (path.revision(*commit), Place::Revision(revision), *kind == Name::Id)
             }
         };
-        (identity, Node { parent: number, path, place, settled })
+        (key, Node::other(path, place, settled))
     }
 
     /// What is called `name` in a folder.
-    fn child(&self, number: u64, folder: &Node, name: &[u8]) -> Result<(Identity, Node), PortError> {
+    fn child(&self, folder: &Other, name: &[u8]) -> Result<(Key, Node), PortError> {
         match &folder.place {
             Place::Folder(made) if !matches!(made, Folder::Branch(_)) => {
                 let refs = self.refs()?;
                 let item = self.made.find(&self.revisions, &refs, made, name)?;
-                Ok(self.item((number, folder), name, &item))
+                Ok(self.item(folder, name, &item))
             }
             _ => {
-                let (revision, path, tree) = self.inside(folder)?;
-                let entry = tree.find(name).ok_or(PortError::NotFound)?;
-                let node = self.entry((number, folder), (&revision, &path, &tree), entry)?;
-                Ok((node.path.inside(revision.id, entry), node))
+                let within = self.inside(folder)?;
+                let entry = within.listed.tree.find(name).ok_or(PortError::NotFound)?;
+                let node = within.node(folder, entry);
+                Ok((folder.path.child(name).inside(within.revision.id, entry), node))
             }
         }
     }
 
     /// Counts a lookup. A commit that is open already, under this very path, stays the one that is open.
-    fn look_up(&self, identity: Identity, node: Node) -> u64 {
-        if let Place::Revision(_) = node.place
-            && let Some(known) = self.table.get(self.table.number(identity))
+    fn look_up(&self, parent: u64, key: Key, node: Node) -> u64 {
+        if let Node::Other(found) = &node
+            && let Place::Revision(_) = found.place
+            && let Ok(known) = self.folder(NodeId(self.table.number(key)))
             && let Place::Revision(revision) = &known.place
             && !revision.is_left()
         {
             let place = Place::Revision(Arc::clone(revision));
-            return self.table.look_up(identity, Node { place, ..node });
+            return self.table.look_up(key, parent, Node::other(found.path, place, found.settled));
         }
-        self.table.look_up(identity, node)
+        self.table.look_up(key, parent, node)
     }
 
     fn describe(&self, number: u64, node: &Node) -> Result<Attributes, PortError> {
@@ -252,7 +299,14 @@ impl Views {
             links: 1,
             blocks512: (size as u64).div_ceil(512),
         };
-        Ok(match &node.place {
+        let other = match node {
+            Node::Leaf(leaf) => {
+                let attributes = self.revisions.content(&leaf.revision)?.describe(number, &leaf.entry())?;
+                return Ok(Attributes { modified: leaf.modified, ..attributes });
+            }
+            Node::Other(other) => other,
+        };
+        Ok(match &other.place {
             Place::Folder(Folder::Branch(branch)) => {
                 let refs = self.refs()?;
                 ours(NodeKind::Directory, 0, self.current(branch, &refs)?.seconds)
@@ -261,12 +315,8 @@ impl Views {
             Place::Note => ours(NodeKind::File, NOTE.len(), self.refs()?.time),
             Place::Link(target) => ours(NodeKind::Symlink, target.len(), self.refs()?.time),
             Place::Revision(revision) => ours(NodeKind::Directory, 0, revision.seconds),
-            Place::Inside(inside) if inside.entry.mode == Mode::Directory => {
-                Attributes { modified: inside.modified, ..ours(NodeKind::Directory, 0, 0) }
-            }
             Place::Inside(inside) => {
-                let attributes = self.revisions.content(&inside.revision)?.describe(number, &inside.entry)?;
-                Attributes { modified: inside.modified, ..attributes }
+                Attributes { modified: inside.modified, ..ours(NodeKind::Directory, 0, 0) }
             }
         })
     }
@@ -290,7 +340,7 @@ impl Views {
         let listing = Arc::new(if let Folder::Branch(branch) = made {
             let revision = self.current(branch, &refs)?;
             let content = self.revisions.content(&revision)?;
-            Listing::Tree(revision, content.folder(content.root())?)
+            Listing::Tree(revision, content.listing(content.root())?)
         } else {
             Listing::Items(self.made.list(&self.revisions, &refs, made)?)
         });
@@ -300,14 +350,17 @@ impl Views {
 
     /// The commit a node belongs to; of a whole vault, the default branch's.
     fn content_of(&self, node: &Node) -> Result<Arc<Content>, PortError> {
-        let revision = match &node.place {
-            Place::Revision(revision) => Arc::clone(revision),
-            Place::Inside(inside) => Arc::clone(&inside.revision),
-            Place::Folder(Folder::Branch(branch)) => self.current(branch, &*self.refs()?)?,
-            Place::Folder(_) | Place::Note | Place::Link(_) => {
-                let refs = self.refs()?;
-                self.current(&refs.default_branch, &refs)?
-            }
+        let revision = match node {
+            Node::Leaf(leaf) => Arc::clone(&leaf.revision),
+            Node::Other(other) => match &other.place {
+                Place::Revision(revision) => Arc::clone(revision),
+                Place::Inside(inside) => Arc::clone(&inside.revision),
+                Place::Folder(Folder::Branch(branch)) => self.current(branch, &*self.refs()?)?,
+                Place::Folder(_) | Place::Note | Place::Link(_) => {
+                    let refs = self.refs()?;
+                    self.current(&refs.default_branch, &refs)?
+                }
+            },
         };
         self.revisions.content(&revision)
     }

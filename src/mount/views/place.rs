@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::super::table::Key;
 use super::revisions::Revision;
 use crate::snapshot::{Mode, ObjectId, TreeEntry};
 
@@ -34,17 +35,35 @@ pub(super) enum Kind {
     Tag,
 }
 
-/// Something in a revision.
+/// A folder of a revision.
 #[derive(Debug)]
 pub(super) struct Inside {
     pub(super) revision: Arc<Revision>,
     pub(super) entry: TreeEntry,
-    /// Its path in the revision; only of folders.
+    /// Its path in the revision.
     pub(super) path: Vec<u8>,
     pub(super) modified: SystemTime,
 }
 
-/// What a node is.
+/// A file or a link of a revision.
+#[derive(Debug, Clone)]
+pub(super) struct Leaf {
+    pub(super) revision: Arc<Revision>,
+    pub(super) id: ObjectId,
+    pub(super) mode: Mode,
+    pub(super) modified: SystemTime,
+    /// Whether its name will always mean this node.
+    pub(super) settled: bool,
+}
+
+impl Leaf {
+    /// As an entry, without its name.
+    pub(super) fn entry(&self) -> TreeEntry {
+        TreeEntry { name: Vec::new(), mode: self.mode, id: self.id }
+    }
+}
+
+/// What a node is that is no [`Leaf`].
 #[derive(Debug)]
 pub(super) enum Place {
     Folder(Folder),
@@ -55,11 +74,16 @@ pub(super) enum Place {
     Inside(Inside),
 }
 
-/// A node.
+/// A node. Of leaves there may be millions: what is known of one lies in the table itself.
+#[derive(Debug, Clone)]
+pub(super) enum Node {
+    Leaf(Leaf),
+    Other(Arc<Other>),
+}
+
+/// A node that is no leaf.
 #[derive(Debug)]
-pub(super) struct Node {
-    /// Number of the folder it was last found in.
-    pub(super) parent: u64,
+pub(super) struct Other {
     /// Stands for its path.
     pub(super) path: PathId,
     pub(super) place: Place,
@@ -71,10 +95,6 @@ pub(super) struct Node {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PathId([u8; 32]);
 
-/// Stands for a path with one content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Identity([u8; 32]);
-
 impl PathId {
     /// The mount point's.
     pub(super) const ROOT: Self = Self([0; 32]);
@@ -84,27 +104,29 @@ impl PathId {
         Self(*blake3::Hasher::new().update(&self.0).update(name).finalize().as_bytes())
     }
 
-    fn with(self, what: u8, content: &[u8]) -> Identity {
-        Identity(*blake3::Hasher::new().update(&self.0).update(&[what]).update(content).finalize().as_bytes())
+    /// This path with one content.
+    fn with(self, what: u8, content: &[u8]) -> Key {
+        let mut hasher = blake3::Hasher::new();
+        Key::of(hasher.update(&self.0).update(&[what]).update(content).finalize().as_bytes())
     }
 
     /// One of our own folders, or the note, at this path.
-    pub(super) fn made_up(self) -> Identity {
+    pub(super) fn made_up(self) -> Key {
         self.with(0, b"")
     }
 
     /// A link of ours.
-    pub(super) fn link(self, target: &[u8]) -> Identity {
+    pub(super) fn link(self, target: &[u8]) -> Key {
         self.with(1, target)
     }
 
     /// The top folder of a commit.
-    pub(super) fn revision(self, commit: ObjectId) -> Identity {
+    pub(super) fn revision(self, commit: ObjectId) -> Key {
         self.with(2, commit.as_bytes())
     }
 
     /// An entry of a commit.
-    pub(super) fn inside(self, commit: ObjectId, entry: &TreeEntry) -> Identity {
+    pub(super) fn inside(self, commit: ObjectId, entry: &TreeEntry) -> Key {
         match entry.mode {
             Mode::Directory => self.with(2, commit.as_bytes()),
             Mode::File => self.with(3, entry.id.as_bytes()),
@@ -114,17 +136,28 @@ impl PathId {
     }
 }
 
-impl Identity {
-    /// The number it asks for.
-    pub(super) fn number(self) -> u64 {
-        let (number, _) = self.0.split_first_chunk().expect("32 bytes are more than 8");
-        u64::from_le_bytes(*number)
+impl Node {
+    /// A node that is no leaf.
+    pub(super) fn other(path: PathId, place: Place, settled: bool) -> Self {
+        Self::Other(Arc::new(Other { path, place, settled }))
+    }
+
+    /// Whether its name will always mean this node.
+    pub(super) fn is_settled(&self) -> bool {
+        match self {
+            Self::Leaf(leaf) => leaf.settled,
+            Self::Other(other) => other.settled,
+        }
     }
 }
 
-impl Node {
-    /// A node at the mount point itself.
-    pub(super) fn root(place: Place) -> Self {
-        Self { parent: super::table::ROOT, path: PathId::ROOT, place, settled: true }
+#[cfg(test)]
+mod tests {
+    use super::super::super::table::Slot;
+    use super::*;
+
+    #[test]
+    fn a_known_file_takes_little_memory() {
+        assert!(size_of::<Slot<Node>>() <= 80);
     }
 }

@@ -9,47 +9,33 @@ use hubvault_platform::port::{
 
 use super::super::content::{BLOCK_SIZE, NAME_MAX};
 use super::{
-    Content, Folder, Item, Listing, NOTE, Node, Place, Position, Revision, Tree, TreeEntry, Views, kind_of,
+    Content, Folder, Item, Listing, NOTE, Node, Other, Place, Position, TreeEntry, Views, Within, kind_of,
 };
-
-/// A folder of a revision and where it is: what `read_dir` goes through.
-struct Folded<'a> {
-    number: u64,
-    folder: &'a Node,
-    revision: &'a Arc<Revision>,
-    path: &'a [u8],
-    tree: &'a Tree,
-}
 
 impl Views {
     /// Passes the entries of a folder of a revision from `first` on; `next` is where to go on behind the n-th.
     fn visit_tree(
         &self,
-        at: &Folded<'_>,
+        (parent, folder): (u64, &Other),
+        within: &Within,
         first: usize,
         next: &dyn Fn(usize) -> Option<u64>,
         visit: &mut dyn FnMut(DirEntry<'_>) -> Visit,
     ) {
-        for (index, entry) in at.tree.entries().iter().enumerate().skip(first) {
+        for (index, entry) in within.listed.tree.entries().iter().enumerate().skip(first) {
             let Some(next) = next(index) else { break };
-            let identity = at.folder.path.child(&entry.name).inside(at.revision.id, entry);
-            let number = self.table.number(identity);
-            let node = || self.entry((at.number, at.folder), (at.revision, at.path, at.tree), entry);
+            let key = folder.path.child(&entry.name).inside(within.revision.id, entry);
+            let number = self.table.number(key);
             let shown = DirEntry {
                 name: &entry.name,
                 node: NodeId(number),
                 kind: kind_of(entry.mode),
                 next,
-                attributes: &|| self.describe(number, &node()?),
+                attributes: &|| within.describe(number, index, entry),
             };
             match visit(shown) {
                 Visit::Listed => {}
-                Visit::LookedUp => {
-                    // What cannot be had is not known, and answers so when it is asked for.
-                    if let Ok(node) = node() {
-                        self.look_up(identity, node);
-                    }
-                }
+                Visit::LookedUp => drop(self.look_up(parent, key, within.node(folder, entry))),
                 Visit::Full => break,
             }
         }
@@ -57,15 +43,15 @@ impl Views {
 
     fn visit_items(
         &self,
-        (number, folder): (u64, &Node),
+        (parent, folder): (u64, &Other),
         items: &[(String, Item)],
         at: Position,
         visit: &mut dyn FnMut(DirEntry<'_>) -> Visit,
     ) {
         for (index, (name, item)) in items.iter().enumerate().skip(at.read as usize) {
             let Some(next) = at.offset_behind(index) else { break };
-            let (identity, node) = self.item((number, folder), name.as_bytes(), item);
-            let number = self.table.number(identity);
+            let (key, node) = self.item(folder, name.as_bytes(), item);
+            let number = self.table.number(key);
             let kind = match item {
                 Item::Folder(..) | Item::Revision(..) => NodeKind::Directory,
                 Item::Note => NodeKind::File,
@@ -76,7 +62,7 @@ impl Views {
                 DirEntry { name: name.as_bytes(), node: NodeId(number), kind, next, attributes: &attributes };
             match visit(shown) {
                 Visit::Listed => {}
-                Visit::LookedUp => drop(self.look_up(identity, node)),
+                Visit::LookedUp => drop(self.look_up(parent, key, node)),
                 Visit::Full => break,
             }
         }
@@ -89,7 +75,11 @@ impl Views {
         ask: impl FnOnce(&Content, &TreeEntry) -> Result<T, PortError>,
     ) -> Result<T, PortError> {
         let node = self.node(node)?;
-        match &node.place {
+        let other = match &node {
+            Node::Leaf(leaf) => return ask(&*self.content_of(&node)?, &leaf.entry()),
+            Node::Other(other) => other,
+        };
+        match &other.place {
             Place::Revision(_) | Place::Folder(Folder::Branch(_)) => {
                 let content = self.content_of(&node)?;
                 ask(&content, content.root())
@@ -103,7 +93,7 @@ impl Views {
     fn read_moving(
         &self,
         number: u64,
-        folder: &Node,
+        folder: &Other,
         made: &Folder,
         offset: u64,
         visit: &mut dyn FnMut(DirEntry<'_>) -> Visit,
@@ -111,10 +101,13 @@ impl Views {
         let (at, listing) = self.listing(number, made, offset)?;
         match &*listing {
             Listing::Items(items) => self.visit_items((number, folder), items, at, visit),
-            Listing::Tree(revision, tree) => {
-                let path = self.revisions.below().as_bytes();
-                let folded = Folded { number, folder, revision, path, tree };
-                self.visit_tree(&folded, at.read as usize, &|index| at.offset_behind(index), visit);
+            Listing::Tree(revision, listed) => {
+                let content = self.revisions.content(revision).ok();
+                let path = self.revisions.below().as_bytes().to_vec();
+                let within =
+                    Within { revision: Arc::clone(revision), content, path, listed: Arc::clone(listed) };
+                let next = |index| at.offset_behind(index);
+                self.visit_tree((number, folder), &within, at.read as usize, &next, visit);
             }
         }
         if at.read as usize >= listing.len() {
@@ -128,15 +121,14 @@ impl Views {
 
 impl ReadOnlyTree for Views {
     fn lookup(&self, parent: NodeId, name: &[u8]) -> Result<Attributes, PortError> {
-        let folder = self.node(parent)?;
-        let (identity, node) = self.child(parent.0, &folder, name)?;
+        let (key, node) = self.child(&*self.folder(parent)?, name)?;
         let attributes = self.describe(0, &node)?;
-        let number = self.look_up(identity, node);
+        let number = self.look_up(parent.0, key, node);
         Ok(Attributes { node: NodeId(number), ..attributes })
     }
 
     fn attributes(&self, node: NodeId) -> Result<Attributes, PortError> {
-        self.describe(node.0, &*self.node(node)?)
+        self.describe(node.0, &self.node(node)?)
     }
 
     fn forget(&self, node: NodeId, lookups: u64) {
@@ -144,15 +136,15 @@ impl ReadOnlyTree for Views {
     }
 
     fn parent(&self, node: NodeId) -> Result<NodeId, PortError> {
-        Ok(NodeId(self.node(node)?.parent))
+        self.table.get(node.0).map(|(parent, _)| NodeId(parent)).ok_or(PortError::NotFound)
     }
 
     fn is_settled(&self, node: NodeId) -> bool {
-        self.node(node).is_ok_and(|node| node.settled)
+        self.node(node).is_ok_and(|node| node.is_settled())
     }
 
     fn is_moving(&self, folder: NodeId) -> bool {
-        self.node(folder).is_ok_and(|node| matches!(node.place, Place::Folder(_)))
+        self.folder(folder).is_ok_and(|folder| matches!(folder.place, Place::Folder(_)))
     }
 
     fn moves(&self) -> bool {
@@ -165,32 +157,34 @@ impl ReadOnlyTree for Views {
         offset: u64,
         visit: &mut dyn FnMut(DirEntry<'_>) -> Visit,
     ) -> Result<(), PortError> {
-        let folder = self.node(node)?;
+        let folder = self.folder(node)?;
         if let Place::Folder(made) = &folder.place {
             return self.read_moving(node.0, &folder, made, offset, visit);
         }
-        let (revision, path, tree) = self.inside(&folder)?;
-        let folded =
-            Folded { number: node.0, folder: &folder, revision: &revision, path: &path, tree: &tree };
+        let within = self.inside(&folder)?;
         let first = usize::try_from(offset).unwrap_or(usize::MAX);
-        self.visit_tree(&folded, first, &|index| u64::try_from(index).ok()?.checked_add(1), visit);
+        let next = |index| u64::try_from(index).ok()?.checked_add(1);
+        self.visit_tree((node.0, &folder), &within, first, &next, visit);
         Ok(())
     }
 
     fn open(&self, node: NodeId) -> Result<FileHandle, PortError> {
-        match &self.node(node)?.place {
-            Place::Inside(inside) => {
-                let content = self.revisions.content(&inside.revision)?;
-                Ok(self.files.add(content.open(&inside.entry)?, Some(content)))
+        let other = match self.node(node)? {
+            Node::Leaf(leaf) => {
+                let content = self.revisions.content(&leaf.revision)?;
+                return Ok(self.files.add(content.open(&leaf.entry())?, node.0, Some(content)));
             }
+            Node::Other(other) => other,
+        };
+        match &other.place {
             Place::Note => Ok(self.files.add_text(NOTE)),
             Place::Link(_) => Err(PortError::InvalidInput),
-            Place::Folder(_) | Place::Revision(_) => Err(PortError::IsADirectory),
+            Place::Folder(_) | Place::Revision(_) | Place::Inside(_) => Err(PortError::IsADirectory),
         }
     }
 
     fn read(&self, handle: FileHandle, offset: u64, buffer: &mut [u8]) -> Result<usize, PortError> {
-        self.files.read(handle, offset, buffer)
+        self.files.read(handle, offset, buffer, |node| self.name_of(node))
     }
 
     fn close(&self, handle: FileHandle) {
@@ -207,10 +201,12 @@ impl ReadOnlyTree for Views {
     }
 
     fn read_link(&self, node: NodeId) -> Result<Vec<u8>, PortError> {
-        match &self.node(node)?.place {
-            Place::Link(target) => Ok(target.clone()),
-            Place::Inside(inside) => self.revisions.content(&inside.revision)?.read_link(&inside.entry),
-            Place::Folder(_) | Place::Revision(_) | Place::Note => Err(PortError::InvalidInput),
+        match self.node(node)? {
+            Node::Leaf(leaf) => self.revisions.content(&leaf.revision)?.read_link(&leaf.entry()),
+            Node::Other(other) => match &other.place {
+                Place::Link(target) => Ok(target.clone()),
+                _ => Err(PortError::InvalidInput),
+            },
         }
     }
 
