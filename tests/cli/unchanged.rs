@@ -34,6 +34,10 @@ fn what_has_not_changed_is_not_read_again() {
     assert_eq!((&again["unchanged_files"], &again["files"]), (&2.into(), &2.into()));
     assert_eq!((&again["committed"], &again["new_bytes"]), (&false.into(), &0.into()));
     assert_eq!(commit(&desk, &["--rehash"])["unchanged_files"], 0);
+    let upload =
+        |more: &[&str]| desk.on([&["upload", "data", "data", "-m", "m", "--json"], more].concat()).json();
+    assert_eq!(upload(&[])["unchanged_files"], 2);
+    assert_eq!(upload(&["--rehash"])["unchanged_files"], 0);
     // Under another name, and after the vault was moved.
     fs::rename(desk.path("data"), desk.path("moved")).unwrap();
     fs::rename(desk.path("moved"), desk.path("data")).unwrap();

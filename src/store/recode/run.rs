@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::sources::{Source, Sources, User};
-use super::survey::samples;
+use super::survey::{chunks_in, samples};
 use crate::store::error::StoreError;
 use crate::store::id::{PackId, Sha256};
 use crate::store::index::{self, ChunkRow, Codec, Extent};
@@ -28,9 +28,6 @@ pub struct Recoded {
     /// Contents that were said again.
     pub files: u64,
 }
-
-/// A file that gets a pack of its own: its chunks, as [`Sources::whole_chunks`] gives them.
-type Whole = (usize, Vec<(usize, u32, ChunkRow)>);
 
 impl Transaction<'_> {
     /// Stores what files need of `packs` again, in new packs, with `compression` as a commit would. Every file that lies
@@ -87,8 +84,8 @@ impl Work<'_, '_, '_> {
     fn wholes(&mut self, sources: &mut Sources<'_>) -> Result<HashMap<Sha256, PackId>, StoreError> {
         let mut found = HashMap::new();
         for n in 0..sources.users.len() {
-            if let Some((n, chunks)) = self.whole(sources, n)? {
-                let id = self.write_whole(sources, &chunks)?;
+            if self.is_whole(sources, &sources.users[n])? {
+                let id = self.write_whole(sources, n)?;
                 found.insert(sources.users[n].sha256, id);
             }
         }
@@ -96,51 +93,45 @@ impl Work<'_, '_, '_> {
     }
 
     /// Whether a file is to be kept whole: by the rules of a commit.
-    fn whole(&self, sources: &Sources<'_>, n: usize) -> Result<Option<Whole>, StoreError> {
-        let user = &sources.users[n];
+    fn is_whole(&self, sources: &Sources<'_>, user: &User) -> Result<bool, StoreError> {
         if user.size < WHOLE_FILE {
-            return Ok(None);
+            return Ok(false);
         }
-        let Some(chunks) = sources.whole_chunks(user)? else { return Ok(None) };
-        let is_needed = |(n, ordinal, _): &&(usize, u32, ChunkRow)| sources.packs[*n].needed.has(*ordinal);
-        let new: u64 = chunks.iter().filter(is_needed).map(|(_, _, row)| u64::from(row.raw_len)).sum();
+        let Some(new) = sources.new_bytes(user)? else { return Ok(false) };
         if user.size.saturating_sub(new).saturating_mul(WORTH_SHARING) >= user.size {
-            return Ok(None);
+            return Ok(false);
         }
-        if self.compression != Compression::None {
-            let mut stretches = Vec::with_capacity(user.extents.len());
-            let record = sources.catalog.file(user.sha256)?;
-            for extent in &user.extents {
-                let pack = sources.catalog.pack_of(&record, extent)?;
-                stretches.push((pack, extent.start..extent.start + extent.len));
-            }
-            let bytes: Vec<_> =
-                samples(sources.catalog, &stretches)?.into_iter().map(|(_, raw)| raw).collect();
-            if worthwhile(self.compression, &bytes) != Compression::None {
-                return Ok(None);
-            }
+        if self.compression == Compression::None {
+            return Ok(true);
         }
-        Ok(Some((n, chunks)))
+        let stretch = |extent: &Extent| {
+            let pack = sources.packs[sources.pack_of(user, extent)?].pack.clone();
+            Some((pack, extent.start..extent.start + extent.len))
+        };
+        let stretches: Vec<_> = user.extents.iter().filter_map(stretch).collect();
+        let samples = samples(sources.catalog, &stretches)?;
+        let bytes: Vec<_> = samples.into_iter().map(|(_, raw)| raw).collect();
+        Ok(worthwhile(self.compression, &bytes) == Compression::None)
     }
 
-    fn write_whole(
-        &mut self,
-        sources: &mut Sources<'_>,
-        chunks: &[(usize, u32, ChunkRow)],
-    ) -> Result<PackId, StoreError> {
+    fn write_whole(&mut self, sources: &mut Sources<'_>, n: usize) -> Result<PackId, StoreError> {
         let media = &*self.transaction.vault.media;
         let (id, tmp) = (self.transaction.next_pack(), self.transaction.next_tmp());
         let mut pack = SharedPack::new(id, tmp);
-        for (n, ordinal, row) in chunks {
-            self.transaction.vault.interrupt().check()?;
-            let source = &mut sources.packs[*n];
-            let raw = sources.catalog.read_chunk(&source.pack, row)?;
-            let to = pack.push(media, row.hash, raw.len(), Codec::Raw, &raw)?;
-            if source.needed.clear(*ordinal) {
-                self.done.before += u64::from(row.stored_len);
-                self.moves.note(source.place, row, (id, to));
+        for extent in sources.users[n].extents.clone() {
+            let Some(from) = sources.pack_of(&sources.users[n], &extent) else { continue };
+            let source = &mut sources.packs[from];
+            for chunk in chunks_in(&source.pack, &extent) {
+                self.transaction.vault.interrupt().check()?;
+                let (ordinal, row) = chunk?;
+                let raw = sources.catalog.read_chunk(&source.pack, &row)?;
+                let to = pack.push(media, row.hash, raw.len(), Codec::Raw, &raw)?;
+                if source.needed.clear(ordinal) {
+                    self.done.before += u64::from(row.stored_len);
+                    self.moves.note(source.place, &row, (id, to));
+                }
+                (self.progress)(raw.len() as u64);
             }
-            (self.progress)(raw.len() as u64);
         }
         self.done.after += pack.stored_len();
         let file = pack.into_file(media)?;

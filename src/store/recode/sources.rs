@@ -5,11 +5,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::survey::each_chunk;
+use super::survey::chunks_in;
 use crate::store::catalog::{Catalog, Pack};
 use crate::store::error::StoreError;
 use crate::store::id::{PackId, Sha256};
-use crate::store::index::{self, ChunkRow, Extent, FileRow};
+use crate::store::index::{self, Extent, FileRow};
 use crate::store::mark::{Bits, locate_file, locate_pack};
 use crate::store::moves::{Place, place_of};
 
@@ -88,35 +88,36 @@ impl<'c> Sources<'c> {
             }
             if let Some(&n) = self.by_place.get(&place) {
                 let Source { pack, needed, .. } = &mut self.packs[n];
-                each_chunk(&pack.index, &pack.row, extent, |ordinal, _| {
-                    needed.set(ordinal);
-                })?;
+                for chunk in chunks_in(pack, extent) {
+                    needed.set(chunk?.0);
+                }
             }
         }
         self.users.push(user);
         Ok(())
     }
 
-    /// The chunks of a file in order, each with the number of its pack and its ordinal there; `None` when some of the
-    /// file lies elsewhere, or begins or ends within a chunk.
-    pub(super) fn whole_chunks(
-        &self,
-        user: &User,
-    ) -> Result<Option<Vec<(usize, u32, ChunkRow)>>, StoreError> {
-        let mut chunks = Vec::new();
+    /// The number of the pack an extent lies in; `None` when it is not recoded.
+    pub(super) fn pack_of(&self, user: &User, extent: &Extent) -> Option<usize> {
+        self.by_place.get(&place_of(extent, user.at)).copied()
+    }
+
+    /// How many bytes of a file are in chunks that went nowhere yet; `None` when some of the file is not recoded, or
+    /// begins or ends within a chunk.
+    pub(super) fn new_bytes(&self, user: &User) -> Result<Option<u64>, StoreError> {
+        let mut new = 0;
         for extent in &user.extents {
-            let Some(&n) = self.by_place.get(&place_of(extent, user.at)) else { return Ok(None) };
-            let pack = &self.packs[n].pack;
-            let (start, end) = (extent.start, extent.start + extent.len);
-            let mut is_cut = false;
-            each_chunk(&pack.index, &pack.row, extent, |ordinal, row| {
-                is_cut |= row.raw_start < start || row.raw_start + u64::from(row.raw_len) > end;
-                chunks.push((n, ordinal, *row));
-            })?;
-            if is_cut {
-                return Ok(None);
+            let Some(n) = self.pack_of(user, extent) else { return Ok(None) };
+            let Source { pack, needed, .. } = &self.packs[n];
+            for chunk in chunks_in(pack, extent) {
+                let (ordinal, row) = chunk?;
+                let end = row.raw_start + u64::from(row.raw_len);
+                if row.raw_start < extent.start || end > extent.start + extent.len {
+                    return Ok(None);
+                }
+                new += if needed.has(ordinal) { u64::from(row.raw_len) } else { 0 };
             }
         }
-        Ok(Some(chunks))
+        Ok(Some(new))
     }
 }
