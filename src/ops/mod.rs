@@ -182,11 +182,22 @@ impl Repository {
         pid: u32,
     ) -> Result<(Snapshot, Option<HeldLease>), OpsError> {
         self.vault.refresh()?;
-        let seen = self.snapshot(revision)?;
-        let lease = self.lease(&seen, actor, purpose, pid);
-        let view = self.vault.refresh()?;
-        let snapshot = Snapshot::open_at(view, seen.id(), seen.revision(), self.cache())?;
-        Ok((snapshot, lease))
+        let mut seen = self.snapshot(revision)?;
+        loop {
+            let lease = self.lease(&seen, actor, purpose, pid);
+            let view = self.vault.refresh()?;
+            match Snapshot::open_at(view, seen.id(), seen.revision(), self.cache()) {
+                Ok(snapshot) => return Ok((snapshot, lease)),
+                Err(error) => {
+                    // Squashed and collected before the lease was there: then the revision is another commit by now.
+                    let now = self.snapshot(revision)?;
+                    if now.id() == seen.id() {
+                        return Err(error.into());
+                    }
+                    seen = now;
+                }
+            }
+        }
     }
 
     /// Takes a lease on a snapshot. What is to be read must be looked up again after that; see

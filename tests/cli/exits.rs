@@ -14,7 +14,7 @@ fn exit_codes_are_those_of_the_help() {
     let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(words.contains(
         "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict (somebody committed first), \
-         5 damaged vault, 6 mounting is not possible here."
+         5 damaged vault, 6 mounting is not possible here, 130 interrupted."
     ));
     let head = desk.commit_file("f", "1");
     desk.on(["status"]).ok();

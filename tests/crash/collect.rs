@@ -401,3 +401,40 @@ fn dead_commit(media: &MemoryMedia) -> String {
     let report = open(media).unwrap().gc(&options, &actor(1), &mut |_| ()).unwrap();
     report.commits.iter().find(|commit| commit.title == "dead").unwrap().oid.to_string()
 }
+
+#[test]
+fn who_asks_for_a_branch_gets_it_also_when_it_is_squashed_before_the_lease() {
+    let mut squashed = 0;
+    for step in 0.. {
+        let inner = littered();
+        let other = inner.clone();
+        let act = move || {
+            let repository = open(&other).unwrap();
+            commit(&repository, "next", &[add("next", noise(60, 100 << 10))], 910).unwrap();
+            let options = SquashOptions { gc: Some(GcOptions::now()), ..SquashOptions::default() };
+            repository.squash_history("main", &options, &actor(911), &mut |_| ()).unwrap();
+        };
+        let media = Hooked::new(&inner, true, step, act);
+        let repository = on(&media).unwrap();
+        let before = media.is_over();
+        let (snapshot, lease) = repository
+            .leased_snapshot(None, &actor(912), "test", 1)
+            .unwrap_or_else(|error| panic!("squashed before step {step}: {error}"));
+        if media.is_over() {
+            break;
+        }
+        squashed += u64::from(before);
+        gc(&inner, 913).unwrap();
+        let mut visit = |path: &[u8], entry: &hubvault::snapshot::TreeEntry| {
+            if entry.mode != hubvault::snapshot::Mode::Directory {
+                let file = snapshot.open_file(entry, &String::from_utf8_lossy(path))?;
+                let mut bytes = vec![0; usize::try_from(file.size()).unwrap()];
+                assert_eq!(file.read_at(0, &mut bytes)?, bytes.len());
+            }
+            Ok(true)
+        };
+        snapshot.walk(snapshot.root().id, b"", &mut visit).unwrap();
+        drop(lease);
+    }
+    assert!(squashed > 3, "only {squashed} steps between opening and the lease");
+}

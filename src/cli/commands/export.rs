@@ -12,10 +12,10 @@ use crate::ops::export::{HfCacheOptions, RepoType};
 
 /// Lay a revision out as a Hugging Face cache, and print the snapshot's folder
 ///
-/// For machines where nothing can be mounted: `from_pretrained`, `load_dataset` and `hf_hub_download` find the revision
-/// in that cache by the name of the repository, without a network (`HF_HUB_OFFLINE=1`). Each content is there once,
-/// whichever revisions hold it: exporting the next revision adds what is new in it. Copies are private, and reflinks
-/// where the file system can share blocks.
+/// For machines where nothing can be mounted: `from_pretrained`, `hf_hub_download` and `snapshot_download` find the
+/// revision in that cache by the name of the repository, without a network (`HF_HUB_OFFLINE=1`); `load_dataset` takes the
+/// folder that is printed. Each content is there once, whichever revisions hold it: exporting the next revision adds
+/// what is new in it. Copies are private, and reflinks where the file system can share blocks.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ExportArgs {
     /// Revision to lay out
