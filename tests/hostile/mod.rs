@@ -139,6 +139,8 @@ pub(crate) fn large() -> MemoryMedia {
     commit(&repository, None, &[add("weights.bin", weights.clone())]);
     weights.splice(1_800_000..1_800_010, noise(4, 5000));
     commit(&repository, None, &[add("weights.bin", weights)]);
+    // No pack belongs to the newest transaction: without that one a vault is what it was before.
+    commit(&repository, None, &[add("last.txt", "inline\n")]);
     media
 }
 
