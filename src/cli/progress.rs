@@ -5,16 +5,19 @@
 
 use std::cell::RefCell;
 use std::io::{IsTerminal as _, Write as _, stderr};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use hubvault_platform::process::{TerminationGuard, ignored_terminations, on_termination};
+use hubvault_platform::process::{Termination, TerminationGuard, ignored_terminations, on_termination};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
+use super::failure::Failure;
 use super::output::{bytes, json_line, printable};
 use crate::Repository;
 use crate::ops::Progress;
 use crate::ops::optimize::OptimizeProgress;
+use crate::snapshot::StoreError;
 
 /// Time between two plain lines, and until the first.
 const LINES: Duration = Duration::from_secs(10);
@@ -86,19 +89,21 @@ impl Bar {
     /// after some seconds, or at the second signal.
     pub(super) fn new(json: bool, repository: &Repository) -> Self {
         let interrupt = repository.vault().interrupt().clone();
-        let ignored = ignored_terminations();
+        // Asked once: what is watched is not ignored any more.
+        static IGNORED: OnceLock<Vec<Termination>> = OnceLock::new();
+        let ignored = IGNORED.get_or_init(ignored_terminations);
         let mut asked = false;
         let watch = on_termination(move |signal| {
             if ignored.contains(&signal) {
                 return;
             }
             if std::mem::replace(&mut asked, true) {
-                end_now();
+                end_now(json);
             }
             interrupt.request();
-            std::thread::spawn(|| {
+            std::thread::spawn(move || {
                 std::thread::sleep(GRACE);
-                end_now();
+                end_now(json);
             });
         });
         let screen = if json || !stderr().is_terminal() {
@@ -192,7 +197,8 @@ impl Bar {
 }
 
 #[expect(clippy::exit, reason = "whoever is asked twice, or waits for others, can clear up nothing any more")]
-fn end_now() {
+fn end_now(json: bool) {
+    let _code = Failure::from(StoreError::Interrupted).report(json);
     std::process::exit(INTERRUPTED.into());
 }
 

@@ -20,6 +20,9 @@ use crate::snapshot::Snapshot;
 use crate::store::interrupt::Interrupt;
 use crate::store::path::RepoPath;
 
+/// Where the notes on a view are written before they are put in place.
+const NEW_MANIFEST: &str = "manifest.new";
+
 /// Threads that write files. More make small files faster on a busy disk, and large ones slower.
 const THREADS: usize = 4;
 /// Files waiting for a thread.
@@ -82,7 +85,9 @@ impl Detached {
         let Place { top, meta, disposable, forbidden, interrupt } = place;
         let lock = lock(&meta, "lock")?;
         let (manifest, warnings) = manifest::load(&meta);
-        meta.clear("tmp").map_err(writing(&meta, "tmp"))?;
+        for left in ["tmp", NEW_MANIFEST] {
+            meta.clear(left).map_err(writing(&meta, left))?;
+        }
         let tmp = meta.make("tmp").map_err(writing(&meta, "tmp"))?;
         let names = AtomicU64::new(0);
         let target = Target { top, meta, tmp, disposable, forbidden, names, journal: None };
@@ -133,7 +138,7 @@ impl Detached {
         // On Windows a file that is open cannot be removed.
         self.target.journal = None;
         let saved = if changed {
-            manifest::save(meta, "manifest.new", &self.manifest).map_err(writing(meta, "manifest"))
+            manifest::save(meta, NEW_MANIFEST, &self.manifest).map_err(writing(meta, "manifest"))
         } else {
             meta.clear(JOURNAL).map_err(writing(meta, JOURNAL))
         };

@@ -63,7 +63,12 @@ pub struct FileRecord {
 impl FileRecord {
     /// The vault file that holds the record.
     pub fn described_in(&self) -> String {
-        super::index::path_of(self.index.id())
+        super::index::path_of(self.index_id())
+    }
+
+    /// The index that holds the record: the one whose content `HERE` means in its extents.
+    pub fn index_id(&self) -> IndexId {
+        self.index.id()
     }
 }
 

@@ -21,11 +21,13 @@ pub const MAX_JSON: usize = 256 << 20;
 /// The version of files that say nothing but what they always could; [`encode_as`] writes others.
 pub const VERSION: u32 = 1;
 
+/// The newest version of files of the log that is read: since vaults have a setting for compression.
+pub(super) const LOG_VERSION: u32 = 2;
+
 /// The newest version of files of a kind that is read.
 fn newest(kind: &str) -> u32 {
     match kind {
-        // Since vaults have a setting for compression.
-        "record" | "checkpoint" => 2,
+        "record" | "checkpoint" => LOG_VERSION,
         _ => VERSION,
     }
 }

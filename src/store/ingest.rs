@@ -182,7 +182,7 @@ impl Transaction<'_> {
             return Ok((sha256, blob, 0));
         }
         if whole {
-            self.keep_whole(sha256, size, pieces, tmp, sink);
+            self.keep_whole(sha256, size, pieces, tmp, sink)?;
             return Ok((sha256, blob, size));
         }
         drop(sink);
@@ -198,11 +198,12 @@ impl Transaction<'_> {
         pieces: Chunks,
         tmp: String,
         sink: Box<dyn super::media::Sink>,
-    ) {
+    ) -> Result<(), StoreError> {
         let draft = Arc::new(PackDraft::of(self.next_pack(), pieces));
         self.own_chunks.add(Arc::clone(&draft));
         self.builder.add_file(sha256, size, vec![Extent { pack: draft.id, start: 0, len: size }]);
         self.closed.push(PackFile { draft, tmp, sink });
+        self.relieve()
     }
 
     /// Stores what is new of a spooled file and shares the rest; answers how many bytes are new.

@@ -151,6 +151,7 @@ impl Transaction<'_> {
     pub(super) fn shared_pack(&mut self) -> Result<&mut SharedPack, StoreError> {
         if self.shared.as_ref().is_some_and(|pack| pack.stored_len() >= pack::PACK_LIMIT) {
             self.close_packs()?;
+            self.relieve()?;
         }
         let shared = match self.shared.take() {
             Some(shared) => shared,

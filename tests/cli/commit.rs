@@ -242,3 +242,19 @@ fn the_text_of_a_pointer_is_refused_as_content() {
     desk.write("nearly.txt", pointer.replace("12345", "a lot"));
     desk.commit(["nearly.txt"]);
 }
+
+/// Each large file is a pack of its own, and open until it is durable.
+#[cfg(unix)]
+#[test]
+fn more_large_files_than_a_process_may_open() {
+    let desk = Desk::new();
+    for n in 0..100 {
+        desk.write(&format!("in/{n:03}.bin"), crate::hostile::noise(n, 513 << 10));
+    }
+    let mut command = desk.command("sh");
+    command.args(["-c", "ulimit -n 90 && exec \"$0\" -C vault commit -m many --add .=in", super::HV]);
+    let done = command.output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert_eq!(desk.files("HEAD").len(), 100);
+    desk.on(["verify", "--full"]).ok();
+}

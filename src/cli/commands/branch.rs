@@ -75,7 +75,7 @@ pub(super) fn run(cli: &Cli, args: &BranchArgs) -> Result<(), Failure> {
         return if cli.json { output::json(&moved) } else { Ok(()) };
     }
     repository.create_branch(name, start, false, &actor)?;
-    warn_of_two(&repository, name)?;
+    warn_of_two(cli, &repository, name)?;
     let made = repository.list_branches()?.into_iter().find(|branch| branch.name == *name);
     if cli.json { output::json(&made) } else { Ok(()) }
 }

@@ -1,6 +1,7 @@
 //! `hv tag`
 
 use clap::Args;
+use serde_json::json;
 
 use super::branch::deleted;
 use super::reflog::short;
@@ -8,19 +9,24 @@ use super::{open, say, tell};
 use crate::Repository;
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
-use crate::cli::{identity, output};
+use crate::cli::identity;
+use crate::cli::output::{self, json_line};
 
 /// Says that a name is a branch's and a tag's. Git allows it too, and warns at each use; here a revision of that name is
 /// refused.
-pub(super) fn warn_of_two(repository: &Repository, name: &str) -> Result<(), Failure> {
+pub(super) fn warn_of_two(cli: &Cli, repository: &Repository, name: &str) -> Result<(), Failure> {
     let is_both = repository.list_tags()?.iter().any(|tag| tag.name == name)
         && repository.list_branches()?.iter().any(|branch| branch.name == name);
     if !is_both {
         return Ok(());
     }
-    tell(&format!(
-        "warning: `{name}` is a branch and a tag now, and ambiguous as a revision: write `refs/heads/{name}` or `refs/tags/{name}`"
-    ))
+    let detail = format!(
+        "`{name}` is a branch and a tag now, and ambiguous as a revision: write `refs/heads/{name}` or `refs/tags/{name}`"
+    );
+    if cli.json {
+        return tell(&json_line(&json!({ "warning": { "detail": detail } })));
+    }
+    tell(&format!("warning: {detail}"))
 }
 
 /// List, make or delete tags
@@ -56,7 +62,7 @@ pub(super) fn run(cli: &Cli, args: &TagArgs) -> Result<(), Failure> {
     }
     let message = args.message.as_deref();
     repository.create_tag(name, message, args.revision.as_deref(), false, &identity::actor()?)?;
-    warn_of_two(&repository, name)?;
+    warn_of_two(cli, &repository, name)?;
     let made = repository.list_tags()?.into_iter().find(|tag| tag.name == *name);
     if cli.json { output::json(&made) } else { Ok(()) }
 }

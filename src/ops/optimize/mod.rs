@@ -181,6 +181,8 @@ impl<'r> Run<'r> {
 
     /// Finds out which packs are worth it; answers them file by file.
     fn look(&mut self, catalog: &Catalog, choice: &Choice) -> Result<Vec<Vec<PackId>>, StoreError> {
+        // Rows that overlap could lead around the same chunks without end.
+        catalog.indexes().iter().try_for_each(|index| index.check_layout())?;
         let mut groups = Vec::new();
         for packs in &choice.packs {
             let mut group = Vec::new();
@@ -314,7 +316,10 @@ impl<'r> Run<'r> {
         let stored = &mut |bytes| progress(OptimizeProgress::Stored(bytes));
         let recoded = transaction.recode(packs, self.options.compression, stored)?;
         if recoded.files > 0 {
-            let published = attempt(&mut transaction, |open, _| Ok(open.publish(Change::default())?))?;
+            let published = attempt(&mut transaction, |open, _| {
+                open.unsay_changed(&recoded)?;
+                Ok(open.publish(Change::default())?)
+            })?;
             self.report.transactions.push(published.seq);
             let log = log_len(self.repository.vault().media(), published.seq);
             self.report.reclaimed_size -= signed(published.stored_bytes + log);

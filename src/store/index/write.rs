@@ -89,6 +89,11 @@ impl IndexBuilder {
         self.files.entry(sha256).or_insert(FileDraft { size, extents });
     }
 
+    /// Takes back what was said of a file's content.
+    pub fn forget_file(&mut self, sha256: Sha256) {
+        self.files.remove(&sha256);
+    }
+
     /// Whether any file was added.
     pub fn has_files(&self) -> bool {
         !self.files.is_empty()

@@ -45,7 +45,7 @@ impl Transaction<'_> {
             discard(&*self.vault.media, &tmp);
             0
         } else if compression == Compression::None && known * WORTH_SHARING < size {
-            self.keep_whole(sha256, size, pieces, tmp, sink);
+            self.keep_whole(sha256, size, pieces, tmp, sink).unwrap();
             size
         } else {
             let new = self.keep_pieces((sha256, size), (&pieces, &runs), &tmp, compression).unwrap();

@@ -115,7 +115,7 @@ pub fn frame_error(path: &str, error: &FrameError) -> StoreError {
         FrameError::Torn => StoreError::damaged(path, "it was never written to its end"),
         FrameError::Damaged(detail) => StoreError::damaged(path, detail),
         FrameError::Version(found) => {
-            StoreError::UnsupportedVersion { file: path.to_owned(), found, supported: 1 }
+            StoreError::UnsupportedVersion { file: path.to_owned(), found, supported: frame::LOG_VERSION }
         }
     }
 }

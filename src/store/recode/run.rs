@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use super::sources::{Source, Sources, User};
 use super::survey::{chunks_in, samples};
+use crate::store::catalog::FileRecord;
 use crate::store::error::StoreError;
-use crate::store::id::{PackId, Sha256};
+use crate::store::id::{IndexId, PackId, Sha256};
 use crate::store::index::{self, ChunkRow, Codec, Extent};
 use crate::store::ingest::encode::{Group, encode_all};
 use crate::store::ingest::{WHOLE_FILE, WORTH_SHARING};
@@ -19,7 +20,7 @@ use crate::store::pack::{Compression, SharedPack, worthwhile};
 use crate::store::transaction::Transaction;
 
 /// What was recoded.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Recoded {
     /// Bytes that were stored for it before.
     pub before: u64,
@@ -27,6 +28,23 @@ pub struct Recoded {
     pub after: u64,
     /// Contents that were said again.
     pub files: u64,
+    /// What was known of these when they were.
+    seen: Vec<Seen>,
+}
+
+/// A file record as it was when it was recoded.
+#[derive(Debug)]
+struct Seen {
+    sha256: Sha256,
+    index: IndexId,
+    extents: Vec<Extent>,
+}
+
+impl Seen {
+    fn is(&self, record: &FileRecord) -> bool {
+        let is_here = self.extents.iter().any(|extent| extent.pack == PackId::HERE);
+        self.extents == record.extents && (!is_here || self.index == record.index_id())
+    }
 }
 
 impl Transaction<'_> {
@@ -57,11 +75,34 @@ impl Transaction<'_> {
             };
             self.builder.add_file(user.sha256, user.size, extents);
         }
+        done.seen = sources
+            .users
+            .drain(..)
+            .map(|user| Seen {
+                sha256: user.sha256,
+                index: base.catalog.indexes()[user.at].id(),
+                extents: user.extents,
+            })
+            .collect();
         // Also when it is small: what lies inside an index is shared with nobody and not recoded again.
         if let Some(shared) = self.shared.take() {
             self.closed.push(shared.into_file(&*self.vault.media)?);
         }
         Ok(done)
+    }
+}
+
+impl Transaction<'_> {
+    /// Takes back what was said again of contents of which somebody has said something else since, on the newest state:
+    /// it may have been lost in part, and stored again. What was recoded of them is garbage then.
+    pub fn unsay_changed(&mut self, recoded: &Recoded) -> Result<(), StoreError> {
+        for seen in &recoded.seen {
+            let now = self.base.catalog.try_file(seen.sha256)?;
+            if !now.is_some_and(|now| seen.is(&now)) {
+                self.builder.forget_file(seen.sha256);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -126,7 +167,7 @@ impl Work<'_, '_, '_> {
                 let (ordinal, row) = chunk?;
                 let raw = sources.catalog.read_chunk(&source.pack, &row)?;
                 let to = pack.push(media, row.hash, raw.len(), Codec::Raw, &raw)?;
-                if source.needed.clear(ordinal) {
+                if source.needed.clear(ordinal - source.pack.row.first_chunk) {
                     self.done.before += u64::from(row.stored_len);
                     self.moves.note(source.place, &row, (id, to));
                 }
@@ -146,11 +187,11 @@ impl Work<'_, '_, '_> {
             self.moves.leave(source.place);
             let (mut group, mut rows) = (Group::default(), Vec::new());
             let first = source.pack.row.first_chunk;
-            for ordinal in first..first.saturating_add(source.pack.row.chunk_count) {
-                if !source.needed.has(ordinal) {
+            for n in 0..source.pack.row.chunk_count {
+                if !source.needed.has(n) {
                     continue;
                 }
-                let row: ChunkRow = source.pack.index.row(ordinal)?;
+                let row: ChunkRow = source.pack.index.row(first.saturating_add(n))?;
                 group.push(row.hash, sources.catalog.read_chunk(&source.pack, &row)?);
                 rows.push(row);
                 if group.is_full() {

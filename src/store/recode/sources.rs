@@ -44,7 +44,7 @@ pub(super) struct Sources<'c> {
 }
 
 impl<'c> Sources<'c> {
-    /// Looks through all file records for those that lie in `packs`.
+    /// Looks through all file records for those that lie in `packs`. No index is walked that could make that endless.
     pub(super) fn find(catalog: &'c Catalog, packs: &[PackId]) -> Result<Self, StoreError> {
         let mut found = Self { catalog, users: Vec::new(), packs: Vec::new(), by_place: HashMap::new() };
         for &id in packs {
@@ -54,6 +54,7 @@ impl<'c> Sources<'c> {
         }
         let wanted: HashSet<PackId> = packs.iter().copied().collect();
         for (at, index) in catalog.indexes().iter().enumerate() {
+            index.check_layout()?;
             for ordinal in 0..index.count::<FileRow>() {
                 let row: FileRow = index.row(ordinal)?;
                 let extents = index.extents(&row)?;
@@ -71,9 +72,8 @@ impl<'c> Sources<'c> {
     }
 
     fn add(&mut self, place: Place, pack: Pack) {
-        let chunks = pack.row.first_chunk.saturating_add(pack.row.chunk_count);
         self.by_place.insert(place, self.packs.len());
-        self.packs.push(Source { place, pack, needed: Bits::new(chunks) });
+        self.packs.push(Source { place, needed: Bits::new(pack.row.chunk_count), pack });
     }
 
     fn need(&mut self, user: User) -> Result<(), StoreError> {
@@ -89,7 +89,7 @@ impl<'c> Sources<'c> {
             if let Some(&n) = self.by_place.get(&place) {
                 let Source { pack, needed, .. } = &mut self.packs[n];
                 for chunk in chunks_in(pack, extent) {
-                    needed.set(chunk?.0);
+                    needed.set(chunk?.0 - pack.row.first_chunk);
                 }
             }
         }
@@ -115,7 +115,7 @@ impl<'c> Sources<'c> {
                 if row.raw_start < extent.start || end > extent.start + extent.len {
                     return Ok(None);
                 }
-                new += if needed.has(ordinal) { u64::from(row.raw_len) } else { 0 };
+                new += if needed.has(ordinal - pack.row.first_chunk) { u64::from(row.raw_len) } else { 0 };
             }
         }
         Ok(Some(new))
