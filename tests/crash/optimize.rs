@@ -287,3 +287,50 @@ fn a_commit_that_began_before_is_not_built_on_what_is_gone() {
     println!("{made} times made, {refused} times refused");
     assert!(made > 3 && refused > 3, "{made} {refused}");
 }
+
+/// A file that has grown, and whose new part was lost: its pack is gone.
+fn half_lost() -> (MemoryMedia, Vec<u8>) {
+    let mut grown = weights(1, 1200 << 10);
+    grown.extend_from_slice(&noise(7, 200 << 10));
+    let media = workloads::vault_before(3);
+    let repository = open(&media).unwrap();
+    commit(&repository, "first", &[add("w", weights(1, 1200 << 10))], 100).unwrap();
+    let packs = |media: &MemoryMedia| -> Vec<String> {
+        media.files().into_keys().filter(|path| path.ends_with(".pack")).collect()
+    };
+    let before = packs(&media);
+    commit(&repository, "grown", &[add("grown", grown.clone())], 101).unwrap();
+    commit(&repository, "later", &[add("s", vec![7])], 102).unwrap();
+    let new: Vec<String> = packs(&media).into_iter().filter(|path| !before.contains(path)).collect();
+    assert_eq!((before.len(), new.len()), (1, 1), "{before:?} {new:?}");
+    let snapshot = repository.snapshot(None).unwrap();
+    assert_eq!(snapshot.open_path("grown").unwrap().extents(), 2, "the old part is shared");
+    media.remove_file(&new[0]).unwrap();
+    assert!(look(&media).is_err());
+    (media.settled(), grown)
+}
+
+#[test]
+fn what_was_lost_and_is_stored_again_meanwhile_stays() {
+    let (lost, grown) = half_lost();
+    let how = OptimizeOptions { compression: Compression::None, ..OptimizeOptions::default() };
+    let mut healed = 0;
+    for step in 0.. {
+        let (inner, content) = (lost.settled(), grown.clone());
+        let other = inner.clone();
+        let media = Hooked::new(&inner, false, step, move || {
+            commit(&open(&other).unwrap(), "again", &[add("grown", content), add("t", vec![8])], 930)
+                .unwrap();
+        });
+        let done = on(&media).and_then(|repository| repository.optimize(&how, &actor(931), &mut |_| ()));
+        if media.is_over() {
+            break;
+        }
+        done.unwrap_or_else(|error| panic!("step {step}: {error}"));
+        let found = look(&inner).unwrap_or_else(|error| panic!("step {step}: {error}")).unwrap();
+        let head = found.refs["refs/heads/main"].clone();
+        assert!(found.files[&(head, "/grown".to_owned())] == grown, "step {step}");
+        healed += 1;
+    }
+    assert!(healed > 10, "{healed}");
+}
