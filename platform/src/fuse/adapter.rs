@@ -198,8 +198,9 @@ impl Adapter {
     }
 
     pub(super) fn found(&self, reply: ReplyEntry, attributes: &Attributes) {
-        let lifetime = if self.tree.is_settled(attributes.node) { self.lifetime } else { Duration::ZERO };
-        reply.entry(&lifetime, &translate::attributes(attributes, self.owner), GENERATION);
+        let name = if self.tree.is_settled(attributes.node) { self.lifetime } else { Duration::ZERO };
+        let own = self.lifetime_of(attributes.node);
+        reply.entry_with_ttls(&own, &name, &translate::attributes(attributes, self.owner), GENERATION);
     }
 
     /// Tells the kernel that there is no such name in a way it remembers (number 0).
