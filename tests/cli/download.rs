@@ -192,3 +192,14 @@ fn an_executable_bit_that_changed_is_given_to_the_copy() {
     let mode = fs::metadata(desk.path("out/run.sh")).unwrap().permissions().mode();
     assert!(mode & 0o111 != 0, "{mode:o}");
 }
+
+#[test]
+fn notes_that_were_never_finished_are_in_nobodys_way() {
+    let desk = Desk::new();
+    desk.commit_file("a", "1");
+    desk.on(["snapshot", "--local-dir", "out"]).ok();
+    desk.write("out/.cache/hubvault/manifest.new", "half");
+    desk.commit_file("b", "2");
+    desk.on(["snapshot", "--local-dir", "out"]).ok();
+    assert!(desk.path("out/b").exists() && !desk.path("out/.cache/hubvault/manifest.new").exists());
+}
