@@ -25,6 +25,8 @@ const LINES: Duration = Duration::from_secs(10);
 const EVENTS: Duration = Duration::from_secs(1);
 /// How long work that was asked to end may go on, for example waiting for another process.
 const GRACE: Duration = Duration::from_secs(3);
+/// Signals this process was started to ignore. Asked once: what was watched is not ignored any more.
+static IGNORED: OnceLock<Vec<Termination>> = OnceLock::new();
 /// What the program exits with after Ctrl-C, as shells say it.
 pub(super) const INTERRUPTED: u8 = 130;
 
@@ -89,8 +91,6 @@ impl Bar {
     /// after some seconds, or at the second signal.
     pub(super) fn new(json: bool, repository: &Repository) -> Self {
         let interrupt = repository.vault().interrupt().clone();
-        // Asked once: what is watched is not ignored any more.
-        static IGNORED: OnceLock<Vec<Termination>> = OnceLock::new();
         let ignored = IGNORED.get_or_init(ignored_terminations);
         let mut asked = false;
         let watch = on_termination(move |signal| {

@@ -252,8 +252,14 @@ impl Links<'_> {
     fn left_out(&self) -> Result<Vec<String>, OpsError> {
         let mut found = Vec::new();
         self.walk(&mut |path, becomes| {
-            if let Becomes::Nothing(reason) = becomes {
-                found.push(format!("`{path}` is left out: {reason}"));
+            match becomes {
+                Becomes::Nothing(reason) => found.push(format!("`{path}` is left out: {reason}")),
+                Becomes::Folder(_) if !cfg!(unix) => {
+                    found.push(format!(
+                        "`{path}` is left out: it is a symlink to a folder, and there are no links here"
+                    ));
+                }
+                _ => {}
             }
             Ok(true)
         })?;

@@ -24,7 +24,7 @@ pub(super) fn warn_of_two(cli: &Cli, repository: &Repository, name: &str) -> Res
         "`{name}` is a branch and a tag now, and ambiguous as a revision: write `refs/heads/{name}` or `refs/tags/{name}`"
     );
     if cli.json {
-        return tell(&json_line(&json!({ "warning": { "detail": detail } })));
+        return tell(&json_line(&json!({ "warning": { "file": null, "detail": detail } })));
     }
     tell(&format!("warning: {detail}"))
 }
