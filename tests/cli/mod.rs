@@ -112,12 +112,18 @@ impl Run {
     }
 }
 
-/// Runs a program to its end. wine sometimes has an internal error (1359) instead of starting one on a busy machine.
+/// Runs a program to its end. On a busy machine wine sometimes fails to start one: then once more.
 fn run(command: &mut Command) -> Run {
-    match command.output() {
-        Err(error) if cfg!(windows) && error.raw_os_error() == Some(1359) => command.output().unwrap().into(),
-        output => output.unwrap().into(),
-    }
+    /// An internal error instead of a process (`ERROR_INTERNAL_ERROR`).
+    const INTERNAL: i32 = 1359;
+    /// A process that ended before its first instruction (`STATUS_DLL_INIT_FAILED`).
+    const NEVER_RAN: u32 = 0xc000_0142;
+    let first = command.output();
+    let never_ran = match &first {
+        Ok(output) => output.status.code() == Some(NEVER_RAN.cast_signed()),
+        Err(error) => error.raw_os_error() == Some(INTERNAL),
+    };
+    if cfg!(windows) && never_ran { command.output().unwrap().into() } else { first.unwrap().into() }
 }
 
 /// A folder to work in, a home folder with nothing in it, and a vault called `vault`.
