@@ -66,12 +66,15 @@ fn show(report: &OptimizeReport) -> Result<(), Failure> {
         say(&format!("  and {left} more files"))?;
     }
     if report.optimized_pack_count == 0 {
-        say(&format!("nothing to do: {} packs are stored as well as they can be", report.pack_count))?;
+        say(&format!(
+            "nothing to do: packs are stored as well as they can be ({} looked at)",
+            report.pack_count
+        ))?;
     } else {
         let (before, after) = (output::bytes(report.before_size), output::bytes(report.after_size));
         let (would, about) = if report.dry_run { ("would take", "about ") } else { ("now take", "") };
         say(&format!(
-            "{} of {} packs {would} {about}{after} instead of {before} ({})",
+            "packs that are worth it ({} of {}) {would} {about}{after} instead of {before} ({})",
             report.optimized_pack_count,
             report.pack_count,
             share(report)
