@@ -21,6 +21,7 @@ use super::pack;
 
 pub mod part;
 pub mod run;
+mod walk;
 mod whole;
 
 /// Packs kept open at a time.

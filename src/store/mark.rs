@@ -4,12 +4,10 @@
 //! say something of one thing, only the row that readers are given is marked: the other one is not needed. It
 //! decides nothing about what becomes of rows that are not marked, and knows no refs and no clock.
 
-use std::sync::Arc;
-
-use super::catalog::Catalog;
+use super::catalog::{Catalog, Pack};
 use super::error::StoreError;
 use super::id::{ObjectId, PackId, Sha256};
-use super::index::{self, ChunkRow, FileRow, Index, ObjectRow, PackRow, Stored};
+use super::index::{self, ChunkRow, Extent, FileRow, Index, ObjectRow, PackRow, Stored};
 use super::object::{Commit, Kind, Mode, Tag, Tree};
 
 /// One bit for each row of a table.
@@ -225,32 +223,22 @@ impl<'a> Marker<'a> {
                 let detail = format!("it points into pack {}, which no index describes", extent.pack);
                 StoreError::damaged(&index::path_of(self.catalog.indexes()[at].id()), detail)
             })?;
-            self.chunks(holder, &pack, extent.start, extent.start + extent.len)?;
+            self.chunks(holder, pack, &extent)?;
         }
         Ok(())
     }
 
-    /// Marks the chunks of a pack that hold the decoded bytes `start..end`.
-    fn chunks(&mut self, holder: usize, pack: &PackRow, start: u64, end: u64) -> Result<(), StoreError> {
-        let index = Arc::clone(&self.catalog.indexes()[holder]);
-        let (mut ordinal, mut chunk) = index.chunk_at(pack, start)?;
-        loop {
+    /// Marks the chunks of a pack that hold some of an extent.
+    fn chunks(&mut self, holder: usize, pack: PackRow, extent: &Extent) -> Result<(), StoreError> {
+        for found in Pack::of(&self.catalog.indexes()[holder], pack).chunks_in(extent) {
+            let (ordinal, chunk) = found?;
             if self.marks[holder].chunks.set(ordinal) {
                 self.tally.raw += u64::from(chunk.raw_len);
                 self.tally.content += u64::from(chunk.stored_len);
                 self.tally.stored += u64::from(chunk.stored_len);
             }
-            let at = chunk.raw_start + u64::from(chunk.raw_len);
-            if at >= end {
-                return Ok(());
-            }
-            ordinal += 1;
-            chunk = index.row(ordinal)?;
-            if chunk.raw_start != at || ordinal - pack.first_chunk >= pack.chunk_count {
-                let detail = format!("pack {} has no chunk at {at}", pack.id);
-                return Err(StoreError::damaged(&index::path_of(index.id()), detail));
-            }
         }
+        Ok(())
     }
 }
 

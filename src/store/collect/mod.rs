@@ -14,10 +14,10 @@ use std::collections::HashSet;
 pub use run::{Basis, Collector, Freed, Outcome, leftovers, log_len, readers};
 pub use survey::{Folder, Plan};
 
-use super::catalog::Catalog;
+use super::catalog::{Catalog, Pack};
 use super::error::StoreError;
 use super::id::{ChunkHash, PackId};
-use super::index::{ChunkRow, FileRow, Index, LookupRow, Row};
+use super::index::{FileRow, Index, LookupRow, Row};
 use super::mark::{Bits, Marks, locate_pack};
 
 /// What is worth rewriting: an index or a pack one part in this many of which is dead, unless all is to go.
@@ -50,16 +50,8 @@ impl Held {
                         id => locate_pack(catalog, id)?,
                     };
                     let Some((holder, pack)) = pack else { continue };
-                    let holder = &catalog.indexes()[holder];
-                    let (mut ordinal, mut chunk) = holder.chunk_at(&pack, extent.start)?;
-                    let end = extent.start + extent.len;
-                    loop {
-                        self.0.insert(LookupRow::prefix_of(chunk.hash));
-                        if chunk.raw_start + u64::from(chunk.raw_len) >= end {
-                            break;
-                        }
-                        ordinal += 1;
-                        chunk = holder.row::<ChunkRow>(ordinal)?;
+                    for chunk in Pack::of(&catalog.indexes()[holder], pack).chunks_in(&extent) {
+                        self.0.insert(LookupRow::prefix_of(chunk?.1.hash));
                     }
                 }
             }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::sources::{Source, Sources, User};
-use super::survey::{chunks_in, samples};
+use super::survey::samples;
 use crate::store::catalog::FileRecord;
 use crate::store::error::StoreError;
 use crate::store::id::{IndexId, PackId, Sha256};
@@ -162,7 +162,7 @@ impl Work<'_, '_, '_> {
         for extent in sources.users[n].extents.clone() {
             let Some(from) = sources.pack_of(&sources.users[n], &extent) else { continue };
             let source = &mut sources.packs[from];
-            for chunk in chunks_in(&source.pack, &extent) {
+            for chunk in source.pack.chunks_in(&extent) {
                 self.transaction.vault.interrupt().check()?;
                 let (ordinal, row) = chunk?;
                 let raw = sources.catalog.read_chunk(&source.pack, &row)?;

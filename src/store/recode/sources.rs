@@ -5,7 +5,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::survey::chunks_in;
 use crate::store::catalog::{Catalog, Pack};
 use crate::store::error::StoreError;
 use crate::store::id::{PackId, Sha256};
@@ -88,7 +87,7 @@ impl<'c> Sources<'c> {
             }
             if let Some(&n) = self.by_place.get(&place) {
                 let Source { pack, needed, .. } = &mut self.packs[n];
-                for chunk in chunks_in(pack, extent) {
+                for chunk in pack.chunks_in(extent) {
                     needed.set(chunk?.0 - pack.row.first_chunk);
                 }
             }
@@ -109,7 +108,7 @@ impl<'c> Sources<'c> {
         for extent in &user.extents {
             let Some(n) = self.pack_of(user, extent) else { return Ok(None) };
             let Source { pack, needed, .. } = &self.packs[n];
-            for chunk in chunks_in(pack, extent) {
+            for chunk in pack.chunks_in(extent) {
                 let (ordinal, row) = chunk?;
                 let end = row.raw_start + u64::from(row.raw_len);
                 if row.raw_start < extent.start || end > extent.start + extent.len {

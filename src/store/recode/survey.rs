@@ -8,7 +8,7 @@ use std::ops::Range;
 use crate::store::catalog::{Catalog, Pack};
 use crate::store::error::StoreError;
 use crate::store::id::{PackId, Sha256};
-use crate::store::index::{ChunkRow, Codec, Extent, PackRow};
+use crate::store::index::{ChunkRow, Codec, PackRow};
 use crate::store::pack::{Compression, encode_chunk, worthwhile};
 
 /// Chunks that are looked at, of a pack or of a file.
@@ -94,33 +94,6 @@ pub(super) fn samples(
     Ok(found)
 }
 
-/// Every chunk that holds some of an extent, in order, each with its ordinal; ends after an error.
-pub(super) fn chunks_in(
-    pack: &Pack,
-    extent: &Extent,
-) -> impl Iterator<Item = Result<(u32, ChunkRow), StoreError>> + use<> {
-    let (pack, end) = (pack.clone(), extent.start.saturating_add(extent.len));
-    let mut next = Some(pack.index.chunk_at(&pack.row, extent.start));
-    std::iter::from_fn(move || {
-        let found = next.take()?;
-        if let Ok((ordinal, chunk)) = &found {
-            let at = chunk.raw_start + u64::from(chunk.raw_len);
-            next = (at < end).then(|| following(&pack, ordinal + 1, at));
-        }
-        Some(found)
-    })
-}
-
-/// The chunk of a pack with this ordinal, which begins `at` there.
-fn following(pack: &Pack, ordinal: u32, at: u64) -> Result<(u32, ChunkRow), StoreError> {
-    let chunk: ChunkRow = pack.index.row(ordinal)?;
-    if chunk.raw_start != at || ordinal - pack.row.first_chunk >= pack.row.chunk_count {
-        let detail = format!("pack {} has no chunk at {at}", pack.row.id);
-        return Err(StoreError::damaged(&crate::store::index::path_of(pack.index.id()), detail));
-    }
-    Ok((ordinal, chunk))
-}
-
 /// Bytes that are stored for a content: of every chunk that holds some of it.
 ///
 /// # Errors
@@ -130,7 +103,7 @@ pub fn stored_len(catalog: &Catalog, sha256: Sha256) -> Result<u64, StoreError> 
     let mut sum = 0;
     for extent in &file.extents {
         let pack = catalog.pack_of(&file, extent)?;
-        for chunk in chunks_in(&pack, extent) {
+        for chunk in pack.chunks_in(extent) {
             sum += u64::from(chunk?.1.stored_len);
         }
     }
