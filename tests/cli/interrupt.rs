@@ -211,3 +211,23 @@ fn every_kind_of_long_work_ends_when_it_is_asked_and_leaves_nothing_behind() {
     desk.on(["snapshot", "--local-dir", "out"]).ok();
     assert_eq!(entries(&desk.path("out")), [&[".cache"], &names[..]].concat());
 }
+
+/// A folder is first asked for as if it were a file: what was ignored at the start stays so for the second piece of work.
+#[test]
+fn a_signal_that_is_ignored_ends_no_download_of_a_folder() {
+    let desk = Desk::new();
+    for n in 0..6 {
+        desk.write(&format!("in/{n}.bin"), noise(n, 20 << 20));
+    }
+    desk.commit(["--add", "folder=in"]);
+    let mut command = command(&desk, HV, "HUP");
+    command.args(["-C", "vault", "download", "folder", "--local-dir", "out"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    while !desk.path("out/.cache/hubvault/tmp").exists() && child.try_wait().unwrap().is_none() {
+        std::thread::yield_now();
+    }
+    signal(&child, Signal::HUP);
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(entries(&desk.path("out/folder")).len(), 6);
+}

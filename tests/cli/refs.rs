@@ -164,6 +164,11 @@ fn a_name_for_a_branch_and_a_tag_is_warned_of() {
         desk.on(["rev-parse", args[1]]).fails(3, &["ambiguous"]);
         desk.on(["rev-parse", &full("tags")]).ok();
     }
+    let run = desk.on(["tag", "-d", "main"]).ok();
+    assert!(!run.err.contains("warning"), "{run:#?}");
+    let run = desk.on(["--json", "tag", "main"]).ok();
+    let said: serde_json::Value = serde_json::from_str(run.err.trim()).unwrap();
+    assert!(said["warning"]["detail"].as_str().unwrap().contains("refs/tags/main"), "{run:#?}");
 }
 
 #[test]

@@ -120,6 +120,23 @@ fn a_whole_vault_is_browsed() {
     assert_eq!(fs::read(link.join("new")).unwrap(), b"2");
 }
 
+/// The kernel keeps the name `branches` for good, and must not keep its time with it.
+#[test]
+fn the_time_of_a_folder_that_is_made_up_goes_on() {
+    if !can_mount() {
+        return;
+    }
+    let desk = desk();
+    let (_view, _) = View::new(&desk, "mnt", &[]);
+    let time = || fs::metadata(desk.path("mnt/branches")).unwrap().modified().unwrap();
+    let before = time();
+    let a_second = std::time::Duration::from_millis(1100);
+    std::thread::sleep(a_second);
+    desk.commit_file("later", "1");
+    std::thread::sleep(a_second);
+    assert!(time() > before, "{before:?}");
+}
+
 #[test]
 fn what_a_whole_vault_shows_is_not_collected_while_it_is_open_and_leases_are_few() {
     if !can_mount() {
