@@ -25,7 +25,7 @@ pub(in crate::cli) struct OptimizeArgs {
     /// Revisions whose files are stored again [default: everything branches and tags lead to]
     #[arg(value_name = "REV")]
     revisions: Vec<String>,
-    /// How to store them: max, auto (as a commit does) or none
+    /// How to store them: max, auto (what shrinks well) or none
     #[arg(long, value_name = "HOW", default_value = "max", value_parser = parse::compression)]
     compression: Compression,
     /// Leave what the newest commit of a branch uses as it is
