@@ -98,6 +98,7 @@ class Writing:
         w1 = self.source("w1", "random", FILE, self.size)
         stores = self.new_file(w1)
         self.new_file_in_memory(w1)
+        self.trial("W1", w1, self.size)
         self.unchanged("the file", stores, w1, 0.05)
         self.download(stores, w1)
         self.verify(stores, w1)
@@ -139,6 +140,17 @@ class Writing:
         self.target("W1 on tmpfs: CPU seconds per GB", costs["hv"].cpu / self.size * GB, most=1.9)
         for store in stores.values():
             store.remove()
+
+    def trial(self, name, source, size):
+        """What it costs to find out that nothing shrinks: as it is by default beside `--compression none`."""
+        where = self.bench.memory if _room(self.bench.memory, 2 * size) else self.at
+
+        def commit(*options):
+            return lambda _: Hubvault(self.bench, *options).new(where / "trial").commit(source)
+
+        costs = self.row(f"{name}: the same, and without trying to compress it", {"hv": commit(), "hv none": commit("--compression", "none")}, size)
+        shutil.rmtree(where / "trial")
+        self.target(f"{name}: CPU without trying to compress / with", costs["hv none"].cpu / costs["hv"].cpu, least=0.9)
 
     def unchanged(self, what, stores, source, limit):
         chosen = {who: s for who, s in stores.items() if who != Copy.name}
@@ -236,6 +248,7 @@ class Writing:
         self.target("W2: wall / (cp + sync)", costs["hv"].wall / costs[Copy.name].wall, most=0.7)
         for peer in slow:
             self.tenth(peer, w2)
+        self.trial("W2", w2, size)
         again = self.unchanged("the small files", stores, w2, 0.3)
         self.bound("CPU of committing unchanged files / of new ones", again["hv"].cpu / costs["hv"].cpu, 0.7)
         self.peers += slow
