@@ -9,21 +9,26 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use super::catalog::Catalog;
 use super::error::StoreError;
 use super::frame::{self, Checksum};
-use super::id::{IndexId, ObjectId, PackId, Sha256};
+use super::id::{IndexId, ObjectId, PackId};
 use super::index::{self, BlockCache, Index, IndexBuilder};
-use super::log::record::{NewPack, Record, RefChange};
+use super::log::record::{NewPack, Record};
 use super::log::scan::read_file;
 use super::log::state::State;
 use super::log::{BUCKET, CHECKPOINT_EVERY, bucket_path, checkpoint_path, record_path};
 use super::media::{LockMode, Media, Wait};
-use super::pack::{self, Compression};
-use super::refname::RefName;
+use super::pack;
 use super::stat_cache::{Fingerprint, StatCache};
-use super::transaction::{Context, Transaction};
+use super::transaction::Transaction;
 use super::vault::{MARKER, MARKER_KIND, Settings, Vault, View};
+
+mod change;
+mod takeover;
+
+pub use change::{Change, move_ref};
+pub(super) use change::{Retired, plain_record};
+use takeover::take_over;
 
 /// The folders of a vault.
 pub const FOLDERS: [&str; 6] = ["log", "packs", "leases", "locks", "tmp", "cache"];
@@ -33,17 +38,6 @@ const PUBLISH_LOCK: &str = "locks/publish";
 
 /// Packs that a transaction which writes many keeps open until they are synced.
 const OPEN_PACKS: usize = 64;
-
-/// What a transaction changes besides the content it brings.
-#[derive(Debug, Clone, Default)]
-pub struct Change {
-    /// Refs to move. `old` is where each must be now.
-    pub refs: Vec<RefChange>,
-    /// The default branch from now on, when it changes.
-    pub default_branch: Option<RefName>,
-    /// How hard content is compressed when nothing else is said, from now on, when that changes.
-    pub compression: Option<Compression>,
-}
 
 /// What was published.
 #[derive(Debug, Clone)]
@@ -140,47 +134,6 @@ pub(super) fn discard(media: &dyn Media, path: &str) {
     }
 }
 
-/// What a collection says is live no longer.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Retired {
-    /// Indexes, whose live part the new one says.
-    pub(super) indexes: Vec<IndexId>,
-    /// Packs, whose live chunks were moved.
-    pub(super) packs: Vec<PackId>,
-}
-
-impl Retired {
-    /// The record that says so.
-    pub(super) fn into_record(self, plain: Record) -> Record {
-        Record { retired_indexes: self.indexes, retired_packs: self.packs, collects: true, ..plain }
-    }
-}
-
-/// A record on top of `state` that changes nothing but the content there is.
-pub(super) fn plain_record(
-    context: &Context,
-    state: &State,
-    packs: Vec<NewPack>,
-    index: Option<IndexId>,
-) -> Record {
-    Record {
-        seq: state.next,
-        previous: state.tip,
-        time: context.time.seconds,
-        offset: context.time.offset_minutes,
-        actor: context.actor.clone(),
-        command: context.command.clone(),
-        refs: Vec::new(),
-        default_branch: None,
-        compression: None,
-        packs,
-        index,
-        retired_indexes: Vec::new(),
-        retired_packs: Vec::new(),
-        collects: false,
-    }
-}
-
 /// Removes a file that no state names any longer, or never did; answers how many bytes that freed.
 pub(super) fn remove(media: &dyn Media, path: &str) -> Result<u64, StoreError> {
     let len = media.len(path).map_err(StoreError::io("look at", path))?;
@@ -255,7 +208,7 @@ impl Transaction<'_> {
     /// another writer published first (only where locks don't work): lock, rebuild, publish again.
     pub fn publish(&mut self, change: Change) -> Result<Published, StoreError> {
         let base = self.prepare()?;
-        check_refs(&base.state, &change)?;
+        change.check(&base.state)?;
         let (index, retired_indexes) = self.write_index(&base)?;
         let Change { refs, default_branch, compression } = change;
         let plain = self.record(&base, index);
@@ -319,19 +272,7 @@ impl Transaction<'_> {
         if self.builder.is_empty() {
             return Ok((None, Vec::new()));
         }
-        let own = self.builder.estimated_len();
-        let (peers, retired) = peers(base.catalog.indexes(), own);
-        let mut merged = (!peers.is_empty()).then(|| self.builder.clone());
-        if let Some(merged) = &mut merged {
-            let is_gone = |pack| base.catalog.is_retired(pack);
-            // Newest first: where two say something of one content, the later knows better; also one that stays.
-            for (at, index) in &peers {
-                let newer = &base.catalog.indexes()[at + 1..];
-                let staying: Vec<_> = newer.iter().filter(|index| !retired.contains(&index.id())).collect();
-                let is_said = |content| staying.iter().any(|index| says(index, content, &is_gone));
-                merged.absorb(index, &is_gone, &is_said)?;
-            }
-        }
+        let (merged, retired) = take_over(&self.builder, &base.catalog)?;
         Ok((Some(self.put_index(merged.as_ref())?), retired))
     }
 
@@ -399,63 +340,6 @@ impl Transaction<'_> {
     }
 }
 
-fn check_refs(state: &State, change: &Change) -> Result<(), StoreError> {
-    for wanted in &change.refs {
-        let found = state.refs.get(&wanted.name).copied();
-        if found != wanted.old {
-            return Err(StoreError::RefMoved { name: wanted.name.clone(), expected: wanted.old, found });
-        }
-        let stays =
-            |name: &RefName| !change.refs.iter().any(|other| other.name == *name && other.new.is_none());
-        if wanted.new.is_some()
-            && let Some(other) =
-                state.refs.keys().find(|other| other.conflicts_with(&wanted.name) && stays(other))
-        {
-            return Err(StoreError::RefConflict { name: wanted.name.clone(), other: other.clone() });
-        }
-    }
-    Ok(())
-}
-
-/// Indexes are taken over when there are this many of a size class, so each byte is rewritten once per class.
-const PEERS: usize = 8;
-/// Indexes above this size are left alone by commits.
-const MERGE_LIMIT: u64 = 64 << 20;
-
-fn size_class(bytes: u64) -> u32 {
-    (bytes / 4096 + 1).ilog(PEERS as u64)
-}
-
-/// The small indexes that one of `own` bytes takes over, newest first, each with its number; and their names.
-fn peers(live: &[Arc<Index>], own: u64) -> (Vec<(usize, Arc<Index>)>, Vec<IndexId>) {
-    let mut size = own;
-    let mut chosen: Vec<(usize, Arc<Index>)> = Vec::new();
-    loop {
-        let class = size_class(size);
-        let is_new = |at: usize| !chosen.iter().any(|(other, _)| *other == at);
-        let is_peer = |(at, index): &(usize, &Arc<Index>)| size_class(index.len()) <= class && is_new(*at);
-        let peers: Vec<_> = live.iter().enumerate().filter(is_peer).collect();
-        let total = size + peers.iter().map(|(_, index)| index.len()).sum::<u64>();
-        if peers.len() + 1 < PEERS || total > MERGE_LIMIT {
-            break;
-        }
-        // A damaged index stays as it is: what can still be read of it must not be lost in a merge.
-        let sound = |index: &Arc<Index>| index.check_all_blocks().and_then(|()| index.check_layout()).is_ok();
-        let sound = peers.into_iter().filter(|(_, index)| sound(index));
-        chosen.extend(sound.map(|(at, index)| (at, Arc::clone(index))));
-        size = total;
-    }
-    chosen.sort_unstable_by_key(|(at, _)| std::cmp::Reverse(*at));
-    let retired = chosen.iter().map(|(_, index)| index.id()).collect();
-    (chosen, retired)
-}
-
-/// Whether an index has a record of a content that counts. What cannot be read says nothing.
-fn says(index: &Index, content: Sha256, is_gone: &dyn Fn(PackId) -> bool) -> bool {
-    let extents = index.file(content).ok().flatten().and_then(|row| index.extents(&row).ok());
-    extents.is_some_and(|extents| !extents.iter().any(|extent| is_gone(extent.pack)))
-}
-
 fn write_checkpoint(vault: &Vault, state: &State) -> Result<(), StoreError> {
     let Some(checkpoint) = state.to_checkpoint() else { return Ok(()) };
     let (bytes, _) = checkpoint.encode();
@@ -464,19 +348,10 @@ fn write_checkpoint(vault: &Vault, state: &State) -> Result<(), StoreError> {
     sync_dir(&*vault.media, &bucket_path(seq))
 }
 
-/// Where a ref is expected to be and where it goes.
-pub fn move_ref(name: RefName, old: Option<ObjectId>, new: Option<ObjectId>, message: &str) -> RefChange {
-    RefChange { name, old, new, message: message.to_owned() }
-}
-
 impl Vault {
     /// Makes the newest transaction of a state durable: to be called before saying that something is done which
     /// somebody else did, as they may have been killed before their last sync.
     pub fn confirm(&self, view: &View) -> Result<(), StoreError> {
         view.state.tip.map_or(Ok(()), |tip| sync_dir(&*self.media, &bucket_path(tip.seq)))
-    }
-
-    pub(super) fn open_catalog(&self, state: &State, previous: &Catalog) -> Catalog {
-        Catalog::open(&self.media, state, self.block_cache(), Some(previous))
     }
 }

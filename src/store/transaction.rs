@@ -267,7 +267,7 @@ impl Soundness {
         *self.0.entry(id).or_insert_with(|| {
             let described = unless_damaged(catalog.pack(id));
             let found = media.len(&pack::path_of(id));
-            described.is_some_and(|row| found.is_ok_and(|len| len == Some(row.stored_len)))
+            described.is_some_and(|pack| found.is_ok_and(|len| len == Some(pack.row.stored_len)))
         })
     }
 }

@@ -115,8 +115,9 @@ impl Vault {
         self.cache.most()
     }
 
-    pub(super) fn block_cache(&self) -> &Arc<BlockCache> {
-        &self.cache
+    /// The catalog of a state that follows the one of `previous`.
+    pub(super) fn open_catalog(&self, state: &State, previous: &Catalog) -> Catalog {
+        Catalog::open(&self.media, state, &self.cache, Some(previous))
     }
 
     /// The newest state seen so far.
@@ -144,7 +145,7 @@ impl Vault {
         state.next = tail.next;
         let mut warnings = current.warnings.clone();
         warnings.extend(tail.warnings.into_iter().filter(|new| !current.warnings.contains(new)));
-        let catalog = Catalog::open(&self.media, &state, &self.cache, Some(&current.catalog));
+        let catalog = self.open_catalog(&state, &current.catalog);
         Ok(Arc::new(View { state, catalog, warnings }))
     }
 

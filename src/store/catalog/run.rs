@@ -9,6 +9,7 @@ use super::{Catalog, Pack};
 use crate::store::chunk;
 use crate::store::error::StoreError;
 use crate::store::index::{ChunkRow, Codec};
+use crate::store::pack;
 
 /// Bytes read with one call and then checked: what is still near the processor by then.
 const PIECE: usize = 256 << 10;
@@ -77,7 +78,7 @@ fn check_each(pack: &Pack, rows: &[ChunkRow], bytes: &[u8]) -> Result<(), StoreE
     for row in rows {
         let (bytes, behind) = rest.split_at_checked(row.raw_len as usize).unwrap_or((rest, &[]));
         if chunk::hash(bytes) != row.hash {
-            return Err(super::pack::failed_check(row, &pack.file()));
+            return Err(pack::failed_check(row, &pack.file()));
         }
         rest = behind;
     }

@@ -150,7 +150,7 @@ impl Layout<'_> {
     /// The pack of a place, if it is published: those of the same transaction are not.
     fn pack_at(&self, place: Option<Place>) -> Option<(Pack, u64)> {
         let (id, start) = place?;
-        let pack = self.catalog.described(id).ok().flatten()?;
+        let pack = self.catalog.pack(id).ok().flatten()?;
         Some((pack, start))
     }
 

@@ -39,7 +39,7 @@ pub fn survey(
     id: PackId,
     compression: Compression,
 ) -> Result<Option<Candidate>, StoreError> {
-    let Some(pack) = catalog.described(id)? else { return Ok(None) };
+    let Some(pack) = catalog.pack(id)? else { return Ok(None) };
     let PackRow { raw_len: raw, stored_len: stored, .. } = pack.row;
     let undoes = |codec: Codec| match compression {
         Compression::None => codec != Codec::Raw,
