@@ -14,6 +14,7 @@ use super::plan::{Edit, GITATTRIBUTES, Plan, Totals};
 use super::source::{FolderSource, SharedReader};
 use super::transact::attempt;
 use super::{Actor, Repository};
+use crate::snapshot::tree_diff::tree_diff;
 use crate::snapshot::{SnapshotError, resolve};
 use crate::store::catalog::Catalog;
 use crate::store::id::ObjectId;
@@ -150,8 +151,52 @@ pub struct CommitOutcome {
     pub shared_bytes: u64,
     /// Bytes the vault grew by, without the log.
     pub stored_bytes: u64,
+    /// What differs between the commit and its parent; `None` when that is too much to look at, or nothing new.
+    pub changed: Option<Changed>,
     /// Local folders that were left out.
     pub skipped: Vec<PathBuf>,
+}
+
+/// How many files a commit added, changed and deleted, as `git diff --no-renames` counts them.
+#[derive(Debug, Clone, Default, serde::Serialize)]
+pub struct Changed {
+    /// Files its parent has not.
+    pub added: u64,
+    /// Files with other content, or of another type, in its parent.
+    pub modified: u64,
+    /// Files only its parent has.
+    pub deleted: u64,
+    /// The first of them, in Git's order: each with its letter (`A`, `M`, `D`).
+    #[serde(skip)]
+    pub first: Vec<(char, String)>,
+}
+
+impl Changed {
+    /// Most of [`Changed::first`].
+    pub const FIRST: usize = 10;
+
+    /// Compares the trees `old` and `new`.
+    fn between(catalog: &Catalog, old: ObjectId, new: ObjectId) -> Result<Self, SnapshotError> {
+        let mut changed = Self::default();
+        tree_diff(catalog, b"", Some(old), Some(new), &mut |change| {
+            let (letter, count) = match (change.old, change.new) {
+                (None, _) => ('A', &mut changed.added),
+                (_, None) => ('D', &mut changed.deleted),
+                _ => ('M', &mut changed.modified),
+            };
+            *count += 1;
+            if changed.first.len() < Self::FIRST {
+                changed.first.push((letter, change.path()));
+            }
+            Ok::<_, SnapshotError>(true)
+        })?;
+        Ok(changed)
+    }
+
+    /// All of them.
+    pub fn files(&self) -> u64 {
+        self.added + self.modified + self.deleted
+    }
 }
 
 impl Repository {
@@ -214,10 +259,18 @@ impl Repository {
             logical_bytes: totals.logical,
             new_bytes: totals.new,
             shared_bytes: totals.logical - totals.new,
-            stored_bytes: published.map_or(0, |published| published.stored_bytes),
+            stored_bytes: published.as_ref().map_or(0, |published| published.stored_bytes),
+            changed: published.and_then(|published| changed_by(&published.view.catalog, oid)),
             skipped,
         })
     }
+}
+
+/// What the commit `id` changed. It is made already: what cannot be told is no reason to say that it failed.
+fn changed_by(catalog: &Catalog, id: ObjectId) -> Option<Changed> {
+    let commit = catalog.commit(id).ok()?;
+    let parent = catalog.commit(*commit.parents.first()?).ok()?;
+    Changed::between(catalog, parent.tree, commit.tree).ok()
 }
 
 fn branch_name(view: &View, revision: Option<&str>) -> Result<RefName, OpsError> {

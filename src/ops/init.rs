@@ -7,6 +7,7 @@ use super::error::OpsError;
 use super::{Actor, Repository};
 use crate::store::StoreError;
 use crate::store::id::PackId;
+use crate::store::log::record_path;
 use crate::store::media::Media;
 use crate::store::media::disk::DiskMedia;
 use crate::store::object::Kind;
@@ -15,7 +16,7 @@ use crate::store::object::{Commit, message};
 use crate::store::pack::Compression;
 use crate::store::publish::{Change, FOLDERS, create_vault, move_ref};
 use crate::store::refname::RefName;
-use crate::store::vault::{DEFAULT_LARGE_FILE_THRESHOLD, MARKER, Settings, Vault};
+use crate::store::vault::{DEFAULT_LARGE_FILE_THRESHOLD, Settings, Vault};
 
 /// How a new vault is to be.
 #[derive(Debug, Clone)]
@@ -36,6 +37,17 @@ impl Default for InitOptions {
     }
 }
 
+/// What [`Repository::init`] found or made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Initialized {
+    /// A vault, made just now.
+    New,
+    /// A vault that was there already; nothing was changed.
+    Existing,
+    /// A vault that had lost its marker: it has one again, with the threshold of the options, and all it had.
+    MarkerRestored,
+}
+
 impl Repository {
     /// Makes a vault in the folder `root`; with `exist_ok` a vault that is there is opened as it is.
     ///
@@ -48,20 +60,21 @@ impl Repository {
         actor: &Actor,
     ) -> Result<Self, OpsError> {
         match Self::init(root, options, actor)? {
-            (_, false) if !exist_ok => Err(OpsError::RepositoryExists(root.display().to_string())),
+            (_, Initialized::Existing | Initialized::MarkerRestored) if !exist_ok => {
+                Err(OpsError::RepositoryExists(root.display().to_string()))
+            }
             (repository, _) => Ok(repository),
         }
     }
 
-    /// Makes a vault in the folder `root`, or opens the one that is there (`false`: it was there already, and
-    /// `options` were not looked at).
+    /// Makes a vault in the folder `root`, or opens the one that is there; then `options` are not looked at.
     ///
     /// # Errors
     /// [`OpsError::Invalid`] when the folder holds other things or the threshold is 0; nothing is created then.
-    pub fn init(root: &Path, options: &InitOptions, actor: &Actor) -> Result<(Self, bool), OpsError> {
+    pub fn init(root: &Path, options: &InitOptions, actor: &Actor) -> Result<(Self, Initialized), OpsError> {
         let media: Arc<dyn Media> = Arc::new(DiskMedia::open(root));
-        let (repository, created) = Self::init_on(media, options, actor)?;
-        Ok((Self { root: root.canonicalize().ok(), ..repository }, created))
+        let (repository, done) = Self::init_on(media, options, actor)?;
+        Ok((Self { root: root.canonicalize().ok(), ..repository }, done))
     }
 
     /// The same on any medium.
@@ -69,20 +82,24 @@ impl Repository {
         media: Arc<dyn Media>,
         options: &InitOptions,
         actor: &Actor,
-    ) -> Result<(Self, bool), OpsError> {
-        match Self::open_on(Arc::clone(&media)) {
+    ) -> Result<(Self, Initialized), OpsError> {
+        let marked = match Self::open_on(Arc::clone(&media)) {
             Ok(found) if found.vault.view().state.default_branch.is_some() => {
                 found.vault.confirm(&found.vault.view())?;
-                return Ok((found, false));
+                return Ok((found, Initialized::Existing));
             }
-            Ok(_) | Err(OpsError::Store(StoreError::NotAVault)) => {}
+            Ok(_) => true,
+            Err(OpsError::Store(StoreError::NotAVault)) => false,
             Err(error) => return Err(error),
-        }
+        };
         let branch = RefName::branch(&options.branch)?;
         if options.large_file_threshold == 0 {
             return Err(OpsError::Invalid("the large-file threshold must be at least 1 byte".to_owned()));
         }
-        check_empty(&*media)?;
+        let had_records = has_records(&*media);
+        if !marked && !had_records {
+            check_empty(&*media)?;
+        }
         let settings = Settings {
             vault_id: PackId::from_bytes(actor.nonce),
             created: actor.signature.time().seconds,
@@ -90,19 +107,34 @@ impl Repository {
         };
         create_vault(&*media, &settings)?;
         first_commit(&Vault::open(Arc::clone(&media))?, branch, options.compression, actor)?;
-        Ok((Self::open_on(media)?, true))
+        let done = if had_records && !marked { Initialized::MarkerRestored } else { Initialized::New };
+        Ok((Self::open_on(media)?, done))
     }
 }
 
-/// A vault may be made in a new or an empty folder, or where making one was interrupted.
+/// Whether a folder without a marker has the log of a vault.
+fn has_records(media: &dyn Media) -> bool {
+    media.len(&record_path(1)).is_ok_and(|len| len.is_some())
+}
+
+/// A vault may be made in a new or an empty folder, or where making one was interrupted: then there are folders with
+/// nothing in them but a marker that was not put in place. Whatever else is there is somebody's.
 fn check_empty(media: &dyn Media) -> Result<(), OpsError> {
     let Ok(names) = media.list("") else { return Ok(()) };
-    match names.iter().find(|name| *name != MARKER && !FOLDERS.contains(&name.as_str())) {
-        Some(name) => Err(OpsError::Invalid(format!(
-            "the folder is not empty (it holds `{name}`); a vault needs a folder of its own"
-        ))),
-        None => Ok(()),
+    for name in names {
+        let ours = FOLDERS.contains(&name.as_str());
+        let inside = if ours { media.list(&name).map_err(StoreError::reading(&name))? } else { Vec::new() };
+        let marker = |inside: &String| name == "tmp" && inside.ends_with("-marker");
+        let found = match inside.iter().find(|inside| !marker(inside)) {
+            None if ours => continue,
+            None => name,
+            Some(inside) => format!("{name}/{inside}"),
+        };
+        return Err(OpsError::Invalid(format!(
+            "the folder is not empty (it holds `{found}`); a vault needs a folder of its own"
+        )));
     }
+    Ok(())
 }
 
 fn first_commit(

@@ -53,9 +53,9 @@ pub mod versions;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use commit::{AddSource, CommitOperation, CommitOptions, CommitOutcome, Progress};
+pub use commit::{AddSource, Changed, CommitOperation, CommitOptions, CommitOutcome, Progress};
 pub use error::OpsError;
-pub use init::InitOptions;
+pub use init::{InitOptions, Initialized};
 
 pub use crate::store::id::ObjectId;
 pub use crate::store::lease::HeldLease;

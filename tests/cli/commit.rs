@@ -9,12 +9,48 @@ fn it_says_what_it_did() {
     desk.write("model/sub/config.json", "{}");
     let run = desk.on(["commit", "-m", "First\n\nand more", "model"]).ok();
     let head = desk.head();
-    assert_eq!(run.out, format!("[main {}] First\n", &head[..7]));
+    let said =
+        format!("[main {}] First\n A model/sub/config.json\n A model/weights.bin\n 2 added\n", &head[..7]);
+    assert_eq!(run.out, said);
     assert!(run.err.contains("2 files read, 4.88 KiB: "), "{}", run.err);
     assert!(run.err.contains(" new, 0 B shared; the vault grew by "), "{}", run.err);
     assert_eq!(desk.files("HEAD"), ["model/sub/config.json", "model/weights.bin"]);
     let again = desk.on(["commit", "-m", "Twice", "--add", "copy=model"]).ok();
     assert!(again.err.contains(": 0 B new, 4.88 KiB shared;"), "{}", again.err);
+}
+
+#[test]
+fn it_counts_what_changed_and_names_it_while_that_is_little() {
+    let desk = Desk::new();
+    for n in 0..12 {
+        desk.write(&format!("many/f{n:02}"), n.to_string());
+    }
+    let run = desk.on(["commit", "-m", "many", "many"]).ok();
+    assert_eq!(run.out.lines().skip(1).collect::<Vec<_>>(), [" 12 added"]);
+    desk.write("other", "new");
+    let args =
+        ["commit", "-m", "x", "--delete", "many/f00", "--add", "many/f01=other", "--add", "new line=other"];
+    let told = desk.on(args.into_iter().chain(["--json"])).json();
+    assert_eq!(told["changed"], serde_json::json!({ "added": 1, "modified": 1, "deleted": 1 }));
+    let run = desk.on(["commit", "-m", "y", "--delete", "many/f02"]).ok();
+    assert_eq!(run.out.lines().skip(1).collect::<Vec<_>>(), [" D many/f02", " 1 deleted"]);
+    assert_eq!(run.err, "", "nothing was read");
+    let run = desk.on(["commit", "-m", "empty", "--allow-empty"]).ok();
+    assert_eq!(run.out.lines().skip(1).collect::<Vec<_>>(), [" no file changed"]);
+}
+
+#[test]
+fn two_files_that_would_be_one_are_refused() {
+    let desk = Desk::new();
+    let head = desk.head();
+    desk.write("r1/metrics.json", "1");
+    desk.write("r2/metrics.json", "2");
+    let run = desk.on(["commit", "-m", "both", "r1/metrics.json", "r2/metrics.json"]);
+    run.fails(2, &["r1/metrics.json", "r2/metrics.json", "would both go in as `metrics.json`", "--add"]);
+    assert_eq!(desk.head(), head);
+    desk.commit(["r1/metrics.json", "r1/metrics.json"]);
+    desk.commit(["--add", "metrics.json=r1/metrics.json", "r2/metrics.json"]);
+    assert_eq!(desk.on(["cat", ":metrics.json"]).text(), "2", "what was typed last, where it was said so");
 }
 
 #[test]
@@ -127,7 +163,7 @@ fn nothing_changed_is_no_commit_unless_asked_for() {
     let head = desk.commit_file("f", "1");
     let args = ["commit", "-m", "same", "--add", "f=in/f"];
     let run = desk.on(args).ok();
-    assert!(run.out.contains("nothing to commit: main already holds exactly this"), "{}", run.out);
+    assert!(run.out.contains("nothing to commit: main already holds all of this"), "{}", run.out);
     let told = desk.on(args.into_iter().chain(["--json"])).json();
     assert_eq!((&told["committed"], &told["oid"]), (&false.into(), &head.as_str().into()));
     assert_eq!(desk.head(), head);

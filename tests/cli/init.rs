@@ -61,9 +61,30 @@ fn a_folder_with_other_things_is_left_as_it_is() {
     desk.write("full/notes.txt", "mine");
     desk.hv(["init", "full"]).fails(2, &["full", "notes.txt", "folder of its own"]);
     assert_eq!(entries(&desk.path("full")), ["notes.txt"]);
+    // Folders that a vault would have too: `hv gc` would take what is in them for its own.
+    for inside in ["cache/weights.bin", "tmp/notes.txt", "packs/a.pack", "log/app.log"] {
+        desk.write(&format!("alike/{inside}"), "mine");
+        desk.hv(["init", "alike"]).fails(2, &["alike", inside, "folder of its own"]);
+        assert_eq!(fs::read(desk.path(&format!("alike/{inside}"))).unwrap(), b"mine");
+        fs::remove_dir_all(desk.path("alike")).unwrap();
+    }
     desk.write("file", "mine");
     desk.hv(["init", "file"]).fails(1, &["file"]);
     assert_eq!(fs::read(desk.path("file")).unwrap(), b"mine");
+}
+
+#[test]
+fn a_vault_that_lost_its_marker_is_itself_again() {
+    let desk = Desk::new();
+    desk.write("a.txt", "content");
+    desk.hv(["-C", "vault", "commit", "-m", "first", "a.txt"]).ok();
+    let head = desk.hv(["-C", "vault", "rev-parse", "HEAD"]).ok().out;
+    fs::remove_file(desk.path("vault/HUBVAULT")).unwrap();
+    let said = desk.hv(["init", "vault"]).ok().out;
+    assert!(said.contains("without its marker") && said.contains("10.00 MiB"), "{said}");
+    assert_eq!(desk.hv(["-C", "vault", "rev-parse", "HEAD"]).ok().out, head);
+    desk.hv(["-C", "vault", "verify", "--full"]).ok();
+    assert!(desk.hv(["init", "vault"]).ok().out.contains("nothing was changed"));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `hv commit`
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::{ArgMatches, Args};
@@ -9,11 +10,13 @@ use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
 use crate::cli::progress::Bar;
 use crate::cli::{identity, output, parse};
-use crate::ops::{AddSource, CommitOperation, CommitOptions, CommitOutcome, Compression, RepoPath};
+use crate::ops::diff::quote::quoted;
+use crate::ops::{AddSource, Changed, CommitOperation, CommitOptions, CommitOutcome, Compression, RepoPath};
 
 /// Commit files, in one step or not at all
 ///
-/// Operations are applied in the order given. A plain LOCAL file or folder goes in under its own name.
+/// Operations are applied in the order given. A plain LOCAL file or folder goes to the root, under its own name. Folders
+/// add and replace files: what only the branch has stays (`hv upload --delete '*'` makes it the same as the folder).
 #[derive(Debug, Args)]
 pub(in crate::cli) struct CommitArgs {
     /// Message; its first line is the title
@@ -110,7 +113,13 @@ pub(super) fn show(cli: &Cli, outcome: &CommitOutcome) -> Result<(), Failure> {
         let title = outcome.commit_message.lines().next().unwrap_or_default();
         say(&format!("[{} {}] {title}", outcome.branch, outcome.oid.short()))?;
     } else {
-        say(&format!("nothing to commit: {} already holds exactly this", outcome.branch))?;
+        say(&format!("nothing to commit: {} already holds all of this", outcome.branch))?;
+    }
+    if let Some(changed) = &outcome.changed {
+        show_changed(changed)?;
+    }
+    if outcome.files == 0 {
+        return Ok(());
     }
     tell(&format!(
         "{} file{} {}, {}: {} new, {} shared; the vault grew by {}",
@@ -125,6 +134,22 @@ pub(super) fn show(cli: &Cli, outcome: &CommitOutcome) -> Result<(), Failure> {
         output::bytes(outcome.shared_bytes),
         output::bytes(outcome.stored_bytes),
     ))
+}
+
+/// The files of a commit when they are few, and how many there are.
+fn show_changed(changed: &Changed) -> Result<(), Failure> {
+    if changed.files() <= Changed::FIRST as u64 {
+        for (letter, path) in &changed.first {
+            say(&format!(" {letter} {}", quoted(path)))?;
+        }
+    }
+    let counts = [(changed.added, "added"), (changed.modified, "changed"), (changed.deleted, "deleted")];
+    let counts: Vec<String> = counts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    say(&format!(" {}", if counts.is_empty() { "no file changed".to_owned() } else { counts.join(", ") }))
 }
 
 /// The operations in the order they were typed, whichever option they came by.
@@ -145,8 +170,20 @@ fn operations(args: &CommitArgs, matches: &ArgMatches) -> Result<Vec<CommitOpera
         let (source, path_in_repo) = (repo_path(source)?, repo_path(target)?);
         found.push((at, CommitOperation::Copy { source, src_revision, path_in_repo }));
     }
+    let mut named: BTreeMap<RepoPath, &Path> = BTreeMap::new();
     for (at, local) in places("local").into_iter().zip(&args.local) {
-        found.push((at, add_under_own_name(local)?));
+        let path = own_name(local)?;
+        if let Some(other) = named.insert(path.clone(), local).filter(|other| other != local) {
+            return Err(Failure::usage(format!(
+                "`{}` and `{}` would both go in as `{path}`: say where each goes with --add REPO_PATH=LOCAL",
+                other.display(),
+                local.display()
+            )));
+        }
+        found.push((
+            at,
+            CommitOperation::Add { path_in_repo: Some(path), source: AddSource::Local(local.clone()) },
+        ));
     }
     found.sort_by_key(|(at, _)| *at);
     Ok(found.into_iter().map(|(_, operation)| operation).collect())
@@ -158,17 +195,15 @@ fn add(text: &str) -> Result<CommitOperation, Failure> {
     Ok(CommitOperation::Add { path_in_repo, source: AddSource::Local(local.into()) })
 }
 
-fn add_under_own_name(local: &Path) -> Result<CommitOperation, Failure> {
+/// Where a file or folder goes that is given without a place: to the root, under its own name.
+fn own_name(local: &Path) -> Result<RepoPath, Failure> {
     // `.` and `..` have names too; symlinks keep the name they were given by.
     let canonical = if local.file_name().is_none() { local.canonicalize().ok() } else { None };
     let named = canonical.as_deref().unwrap_or(local);
     let name = named.file_name().and_then(|name| name.to_str()).ok_or_else(|| {
         Failure::usage(format!("`{}` has no usable name of its own; use --add NAME={0}", local.display()))
     })?;
-    Ok(CommitOperation::Add {
-        path_in_repo: Some(repo_path(name)?),
-        source: AddSource::Local(local.to_owned()),
-    })
+    repo_path(name)
 }
 
 /// A path in the repository.

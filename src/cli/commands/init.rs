@@ -10,7 +10,7 @@ use crate::Repository;
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
 use crate::cli::{identity, output};
-use crate::ops::{Compression, InitOptions};
+use crate::ops::{Compression, InitOptions, Initialized};
 
 /// Make a vault
 ///
@@ -39,18 +39,22 @@ pub(super) fn run(cli: &Cli, args: &InitArgs) -> Result<(), Failure> {
         large_file_threshold: args.large_file_threshold,
         compression: args.compression,
     };
-    let (repository, created) =
+    let (repository, done) =
         Repository::init(dir, &options, &identity::actor()?).map_err(|error| Failure::from(error).at(dir))?;
     let root = repository.root().unwrap_or(dir).display().to_string();
     if cli.json {
         let status = repository.status()?;
         return output::json(
-            &json!({ "vault": root, "created": created, "default_branch": status.default_branch, "head": status.head }),
+            &json!({ "vault": root, "created": done == Initialized::New, "default_branch": status.default_branch, "head": status.head }),
         );
     }
-    say(&if created {
-        format!("Initialized empty vault in {root}")
-    } else {
-        format!("Found a vault in {root}; nothing was changed")
+    say(&match done {
+        Initialized::New => format!("Initialized empty vault in {root}"),
+        Initialized::Existing => format!("Found a vault in {root}; nothing was changed"),
+        Initialized::MarkerRestored => format!(
+            "Found a vault without its marker `HUBVAULT` in {root}; made that anew, with files of {} and more as LFS \
+             pointers. If it was made with another --large-file-threshold, delete `HUBVAULT` and run this again with it",
+            output::bytes(args.large_file_threshold)
+        ),
     })
 }
