@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use hubvault_platform::{MountError, UnmountError};
 use serde_json::json;
 
+use super::args::Command;
 use super::output::{json_line, printable};
 use super::progress::INTERRUPTED;
 use crate::ops::OpsError;
@@ -76,6 +77,16 @@ impl Failure {
     /// Nothing left to say, and the exit code says it failed: `verify` has printed what it found.
     pub(super) fn reported(code: &'static str) -> Self {
         Self::new(code, "")
+    }
+
+    /// The same failure, with what to do where something in the vault is damaged.
+    pub(super) fn advised(self, command: &Command) -> Self {
+        let advice = match command {
+            _ if self.code != "damaged" || self.message.is_empty() => return self,
+            Command::Verify(_) => "`hv verify --help` says how to mend it",
+            _ => "`hv verify --full` lists all that is affected",
+        };
+        Self { message: format!("{} ({advice})", self.message), ..self }
     }
 
     fn exit_code(&self) -> u8 {

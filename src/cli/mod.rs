@@ -55,7 +55,7 @@ pub fn main() -> ExitCode {
     start_logging();
     match commands::run(&cli, &matches) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(cli.json),
+        Err(failure) => failure.advised(&cli.command).report(cli.json),
     }
 }
 

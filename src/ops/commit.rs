@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::edit::{Subtree, TreeEditor};
 use super::error::OpsError;
+use super::local::Links;
 use super::patterns::Pattern;
 use super::plan::{Edit, GITATTRIBUTES, Plan, Totals};
 use super::source::{FolderSource, SharedReader};
@@ -97,8 +98,8 @@ pub struct CommitOptions {
     pub author: Option<Signature>,
     /// Commit even when nothing changes.
     pub allow_empty: bool,
-    /// Commit symlinks even when they dangle or lead out of what is committed.
-    pub keep_links: bool,
+    /// What becomes of symlinks.
+    pub links: Links,
     /// Read every file, also those that were stored before and have not changed since.
     pub rehash: bool,
     /// How hard new content is compressed, when not as the vault's setting says; what the vault has already stays as it
@@ -226,7 +227,7 @@ impl Repository {
         let (head, parent) = head_and_parent(&view, &branch, options)?;
         check_parent(&branch, parent, head)?;
         let mut totals = Totals::default();
-        let mut plan = Plan::new(operations, &view, self.root(), options.keep_links, progress)?;
+        let mut plan = Plan::new(operations, &view, self.root(), options.links, progress)?;
         let attributes = plan.attributes(&view.catalog, view.catalog.commit(head)?.tree)?;
         let threshold = self.vault().settings().large_file_threshold;
         let is_pointer = |path: &RepoPath, size: u64| size >= threshold || attributes.is_lfs(path.as_str());

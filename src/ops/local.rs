@@ -2,7 +2,7 @@
 //!
 //! The only place of the library that reads files outside the vault. A file that cannot be committed (a
 //! socket, a device, a name that some platform cannot hold) is an error that names it; nothing is followed:
-//! a symlink is committed as a symlink.
+//! a symlink is committed as a symlink, unless the caller wants what it leads to.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
@@ -34,6 +34,18 @@ pub struct Found {
     pub fingerprint: Option<Fingerprint>,
 }
 
+/// What becomes of symlinks that are committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Links {
+    /// They stay links; those that would be committed without what they stand for are refused.
+    #[default]
+    Whole,
+    /// They stay links, also those that dangle or lead out of what is committed.
+    Keep,
+    /// What they lead to is committed in their place, as a folder of a download cache needs it.
+    Follow,
+}
+
 /// Everything below local files and folders.
 #[derive(Debug, Default)]
 pub struct Walk {
@@ -41,8 +53,8 @@ pub struct Walk {
     pub found: Vec<Found>,
     /// What was left out: `.git`, and what downloads remember of themselves.
     pub skipped: Vec<PathBuf>,
-    /// Whether symlinks are taken even when they dangle or lead out of what is committed.
-    pub keep_links: bool,
+    /// What becomes of symlinks.
+    pub links: Links,
     /// Which files of a folder are taken, by their path in it.
     pub filter: PathFilter,
     /// Whether `.hvignore` and `.gitignore` files in a folder count, as Git reads them.
@@ -78,8 +90,9 @@ impl Walk {
         vault: Option<&Path>,
     ) -> Result<(), OpsError> {
         let metadata = fs::symlink_metadata(local).map_err(io_error(local))?;
-        // A folder may be given through a symlink, as every command-line tool allows; inside it none is followed.
-        let through_link = metadata.is_symlink() && local.is_dir() && path.is_none();
+        // A folder may be given through a symlink, as every command-line tool allows.
+        let through_link =
+            metadata.is_symlink() && local.is_dir() && (path.is_none() || self.links == Links::Follow);
         if metadata.is_dir() || through_link {
             return self.add_folder(local, path, vault);
         }
@@ -98,8 +111,13 @@ impl Walk {
         top: Option<&Path>,
     ) -> Result<Found, OpsError> {
         let kind = metadata.file_type();
+        if kind.is_symlink() && self.links == Links::Follow {
+            let target = local.canonicalize().map_err(|_| refuse(local, NOWHERE))?;
+            let metadata = fs::symlink_metadata(&target).map_err(io_error(&target))?;
+            return self.file(&target, path, &metadata, top);
+        }
         let (mode, size) = if kind.is_symlink() {
-            if !self.keep_links {
+            if self.links == Links::Whole {
                 check_link(local, top)?;
             }
             (Mode::Symlink, 0)
@@ -128,7 +146,8 @@ impl Walk {
         let skipped = Arc::new(Mutex::new(Vec::new()));
         let skip = Arc::clone(&skipped);
         let mut builder = WalkBuilder::new(top);
-        builder.standard_filters(false).follow_links(false).threads(THREADS).filter_entry(move |entry| {
+        let follow = self.links == Links::Follow;
+        builder.standard_filters(false).follow_links(follow).threads(THREADS).filter_entry(move |entry| {
             let left_out = entry.depth() > 0 && is_left_out(entry);
             if left_out {
                 locked(&skip).push(entry.path().to_owned());
@@ -216,6 +235,12 @@ fn walk_error(entry: Result<DirEntry, ignore::Error>) -> Result<DirEntry, OpsErr
                     *err
                 }
                 ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => *err,
+                ignore::Error::Loop { ancestor, child } => {
+                    let detail =
+                        format!("is a symlink to `{}`, a folder it is in itself", ancestor.display());
+                    return refuse(&child, detail);
+                }
+                _ if path.is_symlink() && !path.exists() => return refuse(&path, NOWHERE),
                 error => {
                     let text = error.to_string();
                     let source = error.into_io_error().unwrap_or_else(|| io::Error::other(text));
@@ -226,13 +251,15 @@ fn walk_error(entry: Result<DirEntry, ignore::Error>) -> Result<DirEntry, OpsErr
     })
 }
 
+const NOWHERE: &str = "is a symlink to nothing that is there";
+
 /// Refuses a link that would be committed without what it stands for: the link of a download cache, say.
 fn check_link(local: &Path, top: Option<&Path>) -> Result<(), OpsError> {
-    let advice = "commit what it points to, or keep links as they are with --keep-links";
+    let advice = "commit what links lead to with --follow-links, or links as they are with --keep-links";
     let target = local.canonicalize();
     let inside = top.and_then(|top| top.canonicalize().ok());
     match (target, inside) {
-        (Err(_), _) => Err(refuse(local, format!("is a symlink to nothing that is there; {advice}"))),
+        (Err(_), _) => Err(refuse(local, format!("{NOWHERE}; {advice}"))),
         (Ok(target), Some(top)) if target.starts_with(&top) => Ok(()),
         (Ok(target), _) => Err(refuse(
             local,

@@ -56,6 +56,7 @@ use std::sync::Arc;
 pub use commit::{AddSource, Changed, CommitOperation, CommitOptions, CommitOutcome, Progress};
 pub use error::OpsError;
 pub use init::{InitOptions, Initialized};
+pub use local::Links;
 
 pub use crate::store::id::ObjectId;
 pub use crate::store::lease::HeldLease;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::commit::{AddSource, CommitOperation, Progress};
 use super::error::OpsError;
-use super::local::{self, Found, LocalFile, Walk};
+use super::local::{self, Found, Links, LocalFile, Walk};
 use super::patterns::Pattern;
 use super::source::SharedReader;
 use crate::snapshot::{SnapshotError, resolve};
@@ -121,14 +121,14 @@ impl Plan {
         operations: &[CommitOperation],
         view: &View,
         vault: Option<&Path>,
-        keep_links: bool,
+        links: Links,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Self, OpsError> {
         let mut plan = Self { steps: Vec::new(), skipped: Vec::new() };
         for operation in operations {
             let step = match operation {
                 CommitOperation::Add { path_in_repo, source } => {
-                    Step::Add(plan.expand(path_in_repo.as_ref(), source, vault, keep_links)?)
+                    Step::Add(plan.expand(path_in_repo.as_ref(), source, vault, links)?)
                 }
                 CommitOperation::Delete { path_in_repo } => Step::Edit(Edit::Delete(path_in_repo.clone())),
                 CommitOperation::DeleteOnly { path_in_repo, folder } => {
@@ -158,7 +158,7 @@ impl Plan {
         path: Option<&RepoPath>,
         source: &AddSource,
         vault: Option<&Path>,
-        keep_links: bool,
+        links: Links,
     ) -> Result<Vec<Item>, OpsError> {
         match source {
             AddSource::Bytes(bytes) => {
@@ -171,7 +171,7 @@ impl Plan {
             }
             AddSource::Folder(folder) => {
                 let mut walk = Walk {
-                    keep_links,
+                    links,
                     filter: folder.filter.clone(),
                     respect_ignore: folder.respect_ignore,
                     ..Walk::default()
@@ -190,7 +190,7 @@ impl Plan {
                 Ok(walk.found.into_iter().map(Item::Local).collect())
             }
             AddSource::Local(local) => {
-                let mut walk = Walk { keep_links, ..Walk::default() };
+                let mut walk = Walk { links, ..Walk::default() };
                 walk.add(local, path, vault)?;
                 self.skipped.extend(walk.skipped);
                 Ok(walk.found.into_iter().map(Item::Local).collect())

@@ -26,7 +26,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// A vault file is missing, or its bytes are not those that were written.
-    #[error("vault file `{file}` is damaged: {detail} (`hv verify` lists what it affects)")]
+    #[error("vault file `{file}` is damaged: {detail}")]
     Damaged {
         /// The file, relative to the vault.
         file: String,

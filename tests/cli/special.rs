@@ -60,6 +60,42 @@ fn symlinks_are_kept_as_links_and_only_on_request_without_what_they_stand_for() 
 }
 
 #[test]
+fn what_links_lead_to_is_committed_in_their_place_on_request() {
+    let desk = Desk::new();
+    // As a Hugging Face cache has it, and a folder by a link.
+    desk.write("hub/blobs/abc", "weights");
+    desk.write("hub/other/sub/f", "1");
+    fs::create_dir_all(desk.path("hub/snapshots/main")).unwrap();
+    symlink("../../blobs/abc", desk.path("hub/snapshots/main/model.bin")).unwrap();
+    symlink("../../other", desk.path("hub/snapshots/main/folder")).unwrap();
+    desk.refused(["hub/snapshots/main"], 1, &["symlink", "--follow-links", "--keep-links"]);
+    desk.commit(["--follow-links", "hub/snapshots/main"]);
+    let wanted = [("main/folder/sub/f", "100644"), ("main/model.bin", "100644")];
+    assert_eq!(modes(&desk), wanted.map(|(path, mode)| (path.to_owned(), mode.to_owned())));
+    assert_eq!(desk.content(":main/model.bin"), b"weights");
+    // By name: a file, and a folder under the link's name.
+    desk.commit(["--follow-links", "hub/snapshots/main/model.bin", "hub/snapshots/main/folder"]);
+    assert_eq!(
+        (desk.content(":model.bin"), desk.content(":folder/sub/f")),
+        (b"weights".to_vec(), b"1".to_vec())
+    );
+    symlink("no/where", desk.path("hub/other/dangling")).unwrap();
+    desk.refused(["--follow-links", "hub/other"], 1, &["hub/other/dangling", "nothing that is there"]);
+    desk.refused(
+        ["--follow-links", "hub/other/dangling"],
+        1,
+        &["hub/other/dangling", "nothing that is there"],
+    );
+    fs::remove_file(desk.path("hub/other/dangling")).unwrap();
+    symlink("..", desk.path("hub/other/sub/loop")).unwrap();
+    desk.refused(["--follow-links", "hub/other"], 1, &["hub/other/sub/loop", "a folder it is in"]);
+    fs::remove_file(desk.path("hub/other/sub/loop")).unwrap();
+    symlink("../../vault", desk.path("hub/other/vault")).unwrap();
+    desk.refused(["--follow-links", "hub/other"], 1, &["the vault itself"]);
+    desk.refused(["--follow-links", "--keep-links", "hub"], 2, &["--keep-links"]);
+}
+
+#[test]
 fn what_is_no_file_is_refused_by_its_path() {
     let desk = Desk::new();
     desk.write("d/f", "1");

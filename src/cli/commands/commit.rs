@@ -11,7 +11,9 @@ use crate::cli::failure::Failure;
 use crate::cli::progress::Bar;
 use crate::cli::{identity, output, parse};
 use crate::ops::diff::quote::quoted;
-use crate::ops::{AddSource, Changed, CommitOperation, CommitOptions, CommitOutcome, Compression, RepoPath};
+use crate::ops::{
+    AddSource, Changed, CommitOperation, CommitOptions, CommitOutcome, Compression, Links, RepoPath,
+};
 
 /// Commit files, in one step or not at all
 ///
@@ -59,8 +61,11 @@ pub(in crate::cli) struct CommitArgs {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Reading {
     /// Commit symlinks even when they dangle or lead out of the folder that is committed
-    #[arg(long)]
+    #[arg(long, conflicts_with = "follow_links")]
     keep_links: bool,
+    /// Commit what symlinks lead to, in their place
+    #[arg(long)]
+    follow_links: bool,
     /// Read every file, also those that have not changed since they were last committed
     #[arg(long)]
     rehash: bool,
@@ -72,8 +77,13 @@ pub(in crate::cli) struct Reading {
 impl Reading {
     /// The options of a commit with them.
     pub(super) fn apply(&self, options: CommitOptions) -> CommitOptions {
-        let Self { keep_links, rehash, compression } = *self;
-        CommitOptions { keep_links, rehash, compression, ..options }
+        let Self { keep_links, follow_links, rehash, compression } = *self;
+        let links = match (keep_links, follow_links) {
+            (true, _) => Links::Keep,
+            (_, true) => Links::Follow,
+            _ => Links::Whole,
+        };
+        CommitOptions { links, rehash, compression, ..options }
     }
 }
 

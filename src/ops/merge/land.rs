@@ -10,6 +10,7 @@ use super::threeway::Conflict;
 use super::{MergeConflict, entry::BASE};
 use crate::ops::commit::{AddSource, CommitOperation, check_parent};
 use crate::ops::error::OpsError;
+use crate::ops::local::Links;
 use crate::ops::plan::{Edit, Plan, Totals};
 use crate::ops::transact::attempt;
 use crate::ops::{Actor, Repository};
@@ -128,7 +129,7 @@ impl Repository {
             operations.push(CommitOperation::Add { path_in_repo: Some(path.clone()), source });
         }
         let Some(transaction) = transaction else { return Ok(choices) };
-        let plan = Plan::new(&operations, view, self.root(), false, &mut |_| ())?;
+        let plan = Plan::new(&operations, view, self.root(), Links::default(), &mut |_| ())?;
         let attributes = plan.attributes(&view.catalog, view.catalog.commit(head)?.tree)?;
         let threshold = self.vault().settings().large_file_threshold;
         let is_pointer = |path: &RepoPath, size: u64| size >= threshold || attributes.is_lfs(path.as_str());
