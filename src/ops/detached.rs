@@ -15,7 +15,7 @@ use super::commit::Progress;
 use super::error::OpsError;
 use super::folder::{Folder, Kind};
 use super::manifest::{self, Entry, JOURNAL, Manifest};
-use super::placing::{Placer, State, Target, Wanted};
+use super::placing::{Outcome, Placer, State, Target, Wanted};
 use crate::snapshot::Snapshot;
 use crate::store::interrupt::Interrupt;
 use crate::store::path::RepoPath;
@@ -70,7 +70,7 @@ pub(super) struct Detached {
 enum Event {
     Started(PathBuf),
     Bytes(u64),
-    Placed(RepoPath, Entry, bool),
+    Placed(RepoPath, Entry, Outcome),
     Failed(OpsError),
 }
 
@@ -221,7 +221,7 @@ impl Detached {
         let (target, manifest, done) = (&self.target, &self.manifest, &mut self.done);
         let interrupt = &self.interrupt;
         let stop = &AtomicBool::new(false);
-        let (mut placed, mut failed) = (Vec::new(), None);
+        let (mut placed, mut replaced, mut failed) = (Vec::new(), Vec::new(), None);
         std::thread::scope(|scope| {
             let (to_threads, waiting) = sync_channel::<Wanted>(WAITING);
             let (tell, events) = sync_channel::<Event>(WAITING);
@@ -245,17 +245,37 @@ impl Detached {
                 match event {
                     Event::Started(path) => progress(Progress::File(&path)),
                     Event::Bytes(bytes) => progress(Progress::Read(bytes)),
-                    Event::Placed(path, entry, written) => {
-                        done.written += u64::from(written);
-                        done.unchanged += u64::from(!written);
+                    Event::Placed(path, entry, outcome) => {
+                        match outcome {
+                            Outcome::Unchanged => done.unchanged += 1,
+                            Outcome::Written => done.written += 1,
+                            Outcome::Replaced => {
+                                done.written += 1;
+                                replaced.push(path.clone());
+                            }
+                        }
                         placed.push((path, entry));
                     }
                     Event::Failed(error) => failed = failed.take().or(Some(error)),
                 }
             }
         });
+        done.warnings.extend(words_for(replaced));
         (placed, failed)
     }
+}
+
+/// Says which files were written over that were no copies.
+fn words_for(mut replaced: Vec<RepoPath>) -> Option<String> {
+    const NAMED: usize = 5;
+    replaced.sort();
+    let named: Vec<String> = replaced.iter().take(NAMED).map(|path| format!("`{path}`")).collect();
+    let more = match replaced.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!named.is_empty())
+        .then(|| format!("replaced what was changed here, or not from a vault: {}{more}", named.join(", ")))
 }
 
 fn work(
@@ -273,7 +293,7 @@ fn work(
             Ok(interrupt.check()?)
         };
         match placer.place(&wanted, &told) {
-            Ok((entry, written)) => send(tell, Event::Placed(wanted.path, entry, written)),
+            Ok((entry, outcome)) => send(tell, Event::Placed(wanted.path, entry, outcome)),
             Err(error) => {
                 stop.store(true, Relaxed);
                 return send(tell, Event::Failed(error));

@@ -76,6 +76,17 @@ pub(super) enum State {
     Right(Option<Stamp>),
 }
 
+/// What was done for a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It was there.
+    Unchanged,
+    /// It was written.
+    Written,
+    /// It was written over something that was no copy of ours: changed since, or there before us.
+    Replaced,
+}
+
 /// Is told how far one file is, and may end it.
 pub(super) type Told<'a> = &'a (dyn Fn(u64) -> Result<(), OpsError> + Sync);
 
@@ -228,8 +239,8 @@ impl<'a> Placer<'a> {
         Ok(())
     }
 
-    /// Makes sure that a file is there. Answers what to remember, and whether it was written.
-    pub(super) fn place(&mut self, wanted: &Wanted, told: Told<'_>) -> Result<(Entry, bool), OpsError> {
+    /// Makes sure that a file is there. Answers what to remember, and what was done.
+    pub(super) fn place(&mut self, wanted: &Wanted, told: Told<'_>) -> Result<(Entry, Outcome), OpsError> {
         self.enter_parent(&wanted.path)?;
         let folder = self.open.last().map_or(&self.target.top, |(_, folder)| folder);
         let name = wanted.path.name();
@@ -243,10 +254,12 @@ impl<'a> Placer<'a> {
             told(wanted.size)?;
             entry.stamp = stamp;
             entry.single |= !self.target.disposable && remembered.is_none();
-            return Ok((entry, false));
+            return Ok((entry, Outcome::Unchanged));
         }
+        let lost =
+            !self.target.disposable && is_no_copy(folder, name, remembered).map_err(writing(folder, name))?;
         entry.stamp = self.replace(folder, wanted, &entry, told)?;
-        Ok((entry, true))
+        Ok((entry, if lost { Outcome::Replaced } else { Outcome::Written }))
     }
 
     fn replace(
@@ -311,6 +324,16 @@ impl<'a> Placer<'a> {
         }
         Err(in_the_way(folder, name, "a file belongs here, and a folder that is not empty"))
     }
+}
+
+/// Whether there is a file that is not what is remembered of it.
+fn is_no_copy(folder: &Folder, name: &str, remembered: Option<&Entry>) -> io::Result<bool> {
+    match folder.look(name)? {
+        Some(found) if found.kind != Kind::Folder => {}
+        _ => return Ok(false),
+    }
+    let Some(entry) = remembered else { return Ok(true) };
+    Ok(Target::is_right(folder, name, entry, None, remembered)? == State::Wrong)
 }
 
 fn writing_at<'a>(folder: &'a Folder, name: &'a str) -> impl Fn(io::Error) -> OpsError + Sync + 'a {

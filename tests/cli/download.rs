@@ -179,6 +179,35 @@ fn what_was_asked_for_by_name_or_was_there_before_is_not_taken_away() {
 
 #[cfg(unix)]
 #[test]
+fn what_was_changed_here_is_not_replaced_without_a_word() {
+    let desk = Desk::new();
+    let version = |n: u32| {
+        for name in ["ours", "edited", "theirs"] {
+            desk.write(&format!("in/{name}"), format!("{name} {n}"));
+        }
+        desk.commit(["--add", ".=in"]);
+    };
+    version(1);
+    desk.write("out/theirs", "mine");
+    let warned = |run: super::Run| -> serde_json::Value { run.json()["warnings"].clone() };
+    let snapshot = || warned(desk.on(["snapshot", "--local-dir", "out", "--json"]));
+    assert_eq!(
+        snapshot(),
+        serde_json::json!(["replaced what was changed here, or not from a vault: `theirs`"])
+    );
+    assert_eq!(snapshot(), serde_json::json!([]), "all of it is a copy now");
+    version(2);
+    assert_eq!(snapshot(), serde_json::json!([]), "a newer version takes the place of an older one");
+    desk.write("out/edited", "by hand");
+    version(3);
+    assert_eq!(
+        snapshot(),
+        serde_json::json!(["replaced what was changed here, or not from a vault: `edited`"])
+    );
+    assert_eq!(fs::read(desk.path("out/edited")).unwrap(), b"edited 3");
+}
+
+#[test]
 fn an_executable_bit_that_changed_is_given_to_the_copy() {
     use std::os::unix::fs::PermissionsExt as _;
     let desk = Desk::new();
