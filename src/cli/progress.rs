@@ -15,8 +15,7 @@ use serde_json::{Value, json};
 use super::failure::Failure;
 use super::output::{bytes, json_line, printable};
 use crate::Repository;
-use crate::ops::Progress;
-use crate::ops::optimize::OptimizeProgress;
+use crate::ops::{Progress, Step};
 use crate::snapshot::StoreError;
 
 /// Time between two plain lines, and until the first.
@@ -37,12 +36,46 @@ struct Account {
     total_files: Option<u64>,
     bytes: u64,
     total_bytes: Option<u64>,
+    /// The file at hand; none while there is a step.
     path: String,
+    step: Option<Step>,
 }
 
 impl Account {
+    fn tell(&mut self, progress: Progress<'_>) {
+        match progress {
+            Progress::Found { files, bytes } => {
+                (self.files, self.total_files) = (0, Some(files));
+                (self.bytes, self.total_bytes) = (0, Some(bytes));
+            }
+            Progress::File(path) => {
+                self.files += 1;
+                (self.path, self.step) = (path.display().to_string(), None);
+            }
+            Progress::Read(bytes) => self.bytes += bytes,
+            Progress::Step(step) => (self.path, self.step) = (String::new(), Some(step)),
+        }
+    }
+
+    /// What is at hand, in words that drive no terminal.
+    fn doing(&self) -> String {
+        let doing = match self.step {
+            None => &self.path,
+            Some(Step::Looking) => "looking for what there is to do",
+            Some(Step::Waiting) => "waiting for a commit that is being made",
+            Some(Step::Storing) => "storing",
+            Some(Step::Collecting) => "freeing what nothing needs",
+            Some(Step::Publishing) => "publishing",
+        };
+        printable(doing).replace('\n', "\\n")
+    }
+
     /// `1.00 GiB of 4.00 GiB (25 %), 100.00 MiB/s, 31 s left: model.safetensors`.
     fn line(&self, elapsed: Duration) -> String {
+        let doing = self.doing();
+        if (self.bytes, self.total_bytes) == (0, None) && !doing.is_empty() {
+            return doing;
+        }
         let rate = u128::from(self.bytes) * 1000 / elapsed.as_millis().max(1);
         let rate = u64::try_from(rate).unwrap_or(u64::MAX);
         let total = self.total_bytes.filter(|total| *total > 0);
@@ -51,16 +84,16 @@ impl Account {
         });
         let left = total.and_then(|total| total.saturating_sub(self.bytes).checked_div(rate));
         let left = left.map_or_else(String::new, |left| format!(", {left} s left"));
-        let path = if self.path.is_empty() { String::new() } else { format!(": {}", self.path) };
-        let line = format!("{}{share}, {}/s{left}{path}", bytes(self.bytes), bytes(rate));
-        printable(&line).replace('\n', "\\n")
+        let colon = if doing.is_empty() { "" } else { ": " };
+        format!("{}{share}, {}/s{left}{colon}{doing}", bytes(self.bytes), bytes(rate))
     }
 
     fn event(&self, elapsed: Duration) -> Value {
         json!({ "progress": {
             "files": self.files, "total_files": self.total_files,
             "bytes": self.bytes, "total_bytes": self.total_bytes,
-            "path": Some(&self.path).filter(|path| !path.is_empty()), "seconds": elapsed.as_secs_f64(),
+            "path": Some(&self.path).filter(|path| !path.is_empty()), "step": self.step,
+            "seconds": elapsed.as_secs_f64(),
         } })
     }
 }
@@ -79,17 +112,26 @@ enum Screen {
 
 /// Shows how far one piece of work is.
 #[derive(Debug)]
-pub(super) struct Bar {
+struct Bar {
     account: RefCell<Account>,
     screen: RefCell<Screen>,
     /// Turns Ctrl-C into a request.
     _watch: Option<TerminationGuard>,
 }
 
+/// Does work on a vault and shows how far it is. It ends by itself when it is asked to: after Ctrl-C or another signal to
+/// end, at the latest after some seconds, or at the second signal.
+pub(super) fn watched<T>(
+    json: bool,
+    repository: &Repository,
+    work: impl FnOnce(&mut dyn FnMut(Progress<'_>)) -> T,
+) -> T {
+    let bar = Bar::new(json, repository);
+    work(&mut |event| bar.tell(event))
+}
+
 impl Bar {
-    /// For work on a vault that ends by itself when it is asked to: after Ctrl-C or another signal to end, at the latest
-    /// after some seconds, or at the second signal.
-    pub(super) fn new(json: bool, repository: &Repository) -> Self {
+    fn new(json: bool, repository: &Repository) -> Self {
         let interrupt = repository.vault().interrupt().clone();
         let ignored = IGNORED.get_or_init(ignored_terminations);
         let mut asked = false;
@@ -122,46 +164,13 @@ impl Bar {
         Self { account: RefCell::default(), screen: screen.into(), _watch: watch.ok() }
     }
 
-    /// Shows what is going on.
-    pub(super) fn commit(&self, progress: Progress<'_>) {
-        let mut account = self.account.borrow_mut();
-        match progress {
-            Progress::Found { files, bytes } => {
-                (account.total_files, account.total_bytes) = (Some(files), Some(bytes));
-            }
-            Progress::File(path) => {
-                account.files += 1;
-                account.path = path.display().to_string();
-            }
-            Progress::Read(bytes) => account.bytes += bytes,
-            Progress::Publishing => "publishing".clone_into(&mut account.path),
-        }
-        drop(account);
-        self.show(Instant::now());
+    fn tell(&self, progress: Progress<'_>) {
+        self.account.borrow_mut().tell(progress);
+        self.show(Instant::now(), matches!(progress, Progress::Step(Step::Waiting)));
     }
 
-    /// Shows what an optimization is doing.
-    pub(super) fn optimize(&self, progress: OptimizeProgress) {
-        let mut account = self.account.borrow_mut();
-        let doing = match progress {
-            OptimizeProgress::Looking => "looking for what is worth it",
-            OptimizeProgress::Found(bytes) => {
-                account.total_bytes = Some(bytes);
-                "storing"
-            }
-            OptimizeProgress::Stored(bytes) => {
-                account.bytes += bytes;
-                "storing"
-            }
-            OptimizeProgress::Collecting => "freeing what was replaced",
-            OptimizeProgress::Waiting => "waiting for a commit that is being made",
-        };
-        doing.clone_into(&mut account.path);
-        drop(account);
-        self.show(Instant::now());
-    }
-
-    fn show(&self, now: Instant) {
+    /// `at_once` for what may be the last to be told for long.
+    fn show(&self, now: Instant, at_once: bool) {
         let account = self.account.borrow();
         match &mut *self.screen.borrow_mut() {
             Screen::Terminal(bar) => {
@@ -169,13 +178,14 @@ impl Bar {
                     bar.set_length(total);
                 }
                 bar.set_position(account.bytes);
-                if bar.message() != account.path {
-                    bar.set_message(printable(&account.path).replace('\n', "\\n"));
+                let doing = account.doing();
+                if bar.message() != doing {
+                    bar.set_message(doing);
                 }
             }
             Screen::Lines { json, begun, shown } => {
                 let pause = if *json { EVENTS } else { LINES };
-                if now.duration_since(*shown) < pause {
+                if !at_once && now.duration_since(*shown) < pause {
                     return;
                 }
                 *shown = now;
@@ -187,9 +197,10 @@ impl Bar {
             }
         }
     }
+}
 
-    /// Takes the bar away.
-    pub(super) fn finish(&self) {
+impl Drop for Bar {
+    fn drop(&mut self) {
         if let Screen::Terminal(bar) = &*self.screen.borrow() {
             bar.finish_and_clear();
         }
@@ -213,6 +224,7 @@ mod tests {
             bytes: 1 << 30,
             total_bytes: Some(4 << 30),
             path: "a\nb\u{1b}".into(),
+            step: None,
         }
     }
 
@@ -230,7 +242,7 @@ mod tests {
     fn an_event_says_the_same_in_json() {
         let event = account().event(Duration::from_millis(1500));
         let wanted = json!({ "files": 3, "total_files": 9, "bytes": 1_u64 << 30, "total_bytes": 4_u64 << 30,
-            "path": "a\nb\u{1b}", "seconds": 1.5 });
+            "path": "a\nb\u{1b}", "step": null, "seconds": 1.5 });
         assert_eq!(event["progress"], wanted);
         assert_eq!(Account::default().event(Duration::ZERO)["progress"]["path"], Value::Null);
     }

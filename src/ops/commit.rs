@@ -4,7 +4,7 @@
 //! are applied to the newest tree of the branch: when others committed meanwhile, to theirs. A caller that
 //! pinned a parent gets a conflict instead.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::edit::{Subtree, TreeEditor};
@@ -14,7 +14,7 @@ use super::patterns::Pattern;
 use super::plan::{Edit, GITATTRIBUTES, Plan, Totals};
 use super::source::{FolderSource, SharedReader};
 use super::transact::attempt;
-use super::{Actor, Repository};
+use super::{Actor, Progress, Repository, Step};
 use crate::snapshot::tree_diff::tree_diff;
 use crate::snapshot::{SnapshotError, resolve};
 use crate::store::catalog::Catalog;
@@ -105,24 +105,6 @@ pub struct CommitOptions {
     /// How hard new content is compressed, when not as the vault's setting says; what the vault has already stays as it
     /// is.
     pub compression: Option<Compression>,
-}
-
-/// What is going on while a commit is made.
-#[derive(Debug, Clone, Copy)]
-pub enum Progress<'a> {
-    /// So many files with so many bytes will be read.
-    Found {
-        /// Number of files.
-        files: u64,
-        /// Their bytes.
-        bytes: u64,
-    },
-    /// This file is being read.
-    File(&'a Path),
-    /// So many more bytes were read.
-    Read(u64),
-    /// Everything is read; the commit is being published.
-    Publishing,
 }
 
 /// What a commit did.
@@ -238,7 +220,7 @@ impl Repository {
         let seen = cache.as_ref().filter(|_| !options.rehash);
         let skipped = std::mem::take(&mut plan.skipped);
         let edits = plan.store(&mut transaction, &is_pointer, seen, &mut totals, progress)?;
-        progress(Progress::Publishing);
+        progress(Progress::Step(Step::Publishing));
         let work = Work { branch, parent, options, actor, edits };
         let (oid, published) =
             attempt(&mut transaction, |transaction, view| work.publish(transaction, view))?;

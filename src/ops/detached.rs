@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 
-use super::commit::Progress;
+use super::Progress;
 use super::error::OpsError;
 use super::folder::{Folder, Kind};
 use super::manifest::{self, Entry, JOURNAL, Manifest};

@@ -8,14 +8,13 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::commit::Progress;
 use super::detached::{Detached, Done, Place};
 use super::error::OpsError;
 use super::folder::Folder;
 use super::manifest::Form;
 use super::patterns::PathFilter;
 use super::placing::{Source, Wanted};
-use super::{Actor, Repository};
+use super::{Actor, Progress, Repository};
 use crate::snapshot::budget::Budget;
 use crate::snapshot::{FileInfo, Snapshot, SnapshotError};
 use crate::store::id::ObjectId;

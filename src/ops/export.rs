@@ -11,7 +11,6 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 
-use super::commit::Progress;
 use super::detached::{Detached, Place, lock};
 use super::download::{Downloaded, Selection, follow};
 use super::error::OpsError;
@@ -19,7 +18,7 @@ use super::folder::Folder;
 use super::manifest::{Form, Manifest};
 use super::patterns::PathFilter;
 use super::placing::{Placer, Source, Target, Wanted, sha256};
-use super::{Actor, Repository};
+use super::{Actor, Progress, Repository, Step};
 use crate::snapshot::{FileInfo, Snapshot, SnapshotError};
 use crate::store::object::{Mode, TreeEntry};
 use crate::store::path::RepoPath;
@@ -121,7 +120,7 @@ impl Repository {
             false,
             progress,
         )?;
-        progress(Progress::Publishing);
+        progress(Progress::Step(Step::Publishing));
         let path = layout.snapshot(&place, &files)?;
         refs.iter().try_for_each(|name| point(&place, name, &snapshot))?;
         let mut downloaded = Downloaded::new(path, snapshot.id(), done);

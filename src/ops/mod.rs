@@ -28,6 +28,7 @@ pub mod overview;
 pub mod patterns;
 mod placing;
 mod plan;
+mod progress;
 pub mod read;
 pub mod reflog;
 mod refs;
@@ -53,10 +54,11 @@ pub mod versions;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use commit::{AddSource, Changed, CommitOperation, CommitOptions, CommitOutcome, Progress};
+pub use commit::{AddSource, Changed, CommitOperation, CommitOptions, CommitOutcome};
 pub use error::OpsError;
 pub use init::{InitOptions, Initialized};
 pub use local::Links;
+pub use progress::{Progress, Step};
 
 pub use crate::store::id::ObjectId;
 pub use crate::store::lease::HeldLease;

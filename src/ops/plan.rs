@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::commit::{AddSource, CommitOperation, Progress};
+use super::Progress;
+use super::commit::{AddSource, CommitOperation};
 use super::error::OpsError;
 use super::local::{self, Found, Links, LocalFile, Walk};
 use super::patterns::Pattern;

@@ -5,15 +5,17 @@
 //! needed is freed by the collection that follows, unless the undo window, a reader or another ref still has it.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::error::OpsError;
-use super::gc::{GcOptions, GcProgress, GcReport};
+use super::gc::{GcOptions, GcReport};
 use super::history::History;
-use super::{Actor, Repository};
+use super::{Actor, Progress, Repository, Step};
 use crate::snapshot::resolve;
 use crate::store::id::ObjectId;
+use crate::store::interrupt::Interrupt;
 use crate::store::object::{Commit, Kind, message};
 use crate::store::publish::{Change, move_ref};
 use crate::store::refname::RefName;
@@ -64,21 +66,24 @@ impl Repository {
     ///
     /// # Errors
     /// [`OpsError::NotInHistory`] when the root is not on the branch's line of first parents;
-    /// [`OpsError::RefName`] for what is no branch. What [`Repository::gc`] says when the collection fails: the
-    /// branch is squashed then.
+    /// [`OpsError::RefName`] for what is no branch. What [`Repository::gc`] says when the collection fails or is
+    /// interrupted: the branch is squashed then.
     pub fn squash_history(
         &self,
         branch: &str,
         options: &SquashOptions,
         actor: &Actor,
-        progress: &mut dyn FnMut(GcProgress),
+        progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<SquashReport, OpsError> {
         if branch.starts_with("refs/") && !branch.starts_with("refs/heads/") {
             return Err(OpsError::NotABranch(branch.to_owned()));
         }
         let name = RefName::branch(branch.strip_prefix("refs/heads/").unwrap_or(branch))?;
-        let mut report =
-            self.transact(actor, "squash", |transaction, view| squash(transaction, view, &name, options))?;
+        progress(Progress::Step(Step::Looking));
+        let interrupt = self.vault().interrupt();
+        let mut report = self.transact(actor, "squash", |transaction, view| {
+            squash(transaction, view, &name, options, interrupt)
+        })?;
         if let Some(gc) = &options.gc {
             report.gc_report = Some(self.gc(gc, &actor.again(), progress)?);
         }
@@ -88,9 +93,10 @@ impl Repository {
 
 fn squash(
     transaction: &mut Transaction<'_>,
-    view: &std::sync::Arc<View>,
+    view: &Arc<View>,
     name: &RefName,
     options: &SquashOptions,
+    interrupt: &Interrupt,
 ) -> Result<SquashReport, OpsError> {
     let head = view.target(name).ok_or_else(|| OpsError::BranchNotFound(name.short().to_owned()))?;
     let root = match &options.root_revision {
@@ -100,6 +106,7 @@ fn squash(
     let chain = chain(view, name, head, root)?;
     let mut new_head = None;
     for &id in chain.iter().rev() {
+        interrupt.check()?;
         let mut commit = view.catalog.commit(id)?;
         commit.extra_headers.retain(|(header, _)| !BOUND_TO_OLD.contains(&header.as_slice()));
         if id == root {
@@ -109,9 +116,11 @@ fn squash(
         new_head = Some(transaction.add_object(Kind::Commit, &commit.encode())?);
     }
     let new_head = new_head.unwrap_or(head);
-    let old: HashSet<ObjectId> = History::from(view, &head.to_string())?
-        .map(|step| step.map(|(id, _)| id))
-        .collect::<Result<_, _>>()?;
+    let mut old = HashSet::new();
+    for step in History::from(view, &head.to_string())? {
+        interrupt.check()?;
+        old.insert(step?.0);
+    }
     let mut report = SquashReport {
         ref_name: name.to_string(),
         old_head: head,
@@ -127,7 +136,7 @@ fn squash(
         transaction.confirm()?;
         return Ok(report);
     }
-    report.blocking_refs = blocking(view, name, &old)?;
+    report.blocking_refs = blocking(view, name, &old, interrupt)?;
     let why = format!("squash: {} commits from {}", chain.len(), root.short());
     let refs = vec![move_ref(name.clone(), Some(head), Some(new_head), &why)];
     report.transaction = Some(transaction.publish(Change { refs, ..Change::default() })?.seq);
@@ -157,13 +166,15 @@ fn chain(view: &View, name: &RefName, head: ObjectId, root: ObjectId) -> Result<
 
 /// Other refs that lead to one of `old`.
 fn blocking(
-    view: &std::sync::Arc<View>,
+    view: &Arc<View>,
     name: &RefName,
     old: &HashSet<ObjectId>,
+    interrupt: &Interrupt,
 ) -> Result<Vec<String>, OpsError> {
     let mut found = Vec::new();
     for (other, id) in view.state.refs.iter().filter(|(other, _)| *other != name) {
         for step in History::from(view, &id.to_string())? {
+            interrupt.check()?;
             if old.contains(&step?.0) {
                 found.push(other.to_string());
                 break;

@@ -5,11 +5,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::commit::{AddSource, CommitOperation, CommitOptions, CommitOutcome, Progress};
+use super::commit::{AddSource, CommitOperation, CommitOptions, CommitOutcome};
 use super::error::OpsError;
 use super::patterns::{PathFilter, Pattern};
 use super::source::FolderSource;
-use super::{Actor, Repository};
+use super::{Actor, Progress, Repository};
 use crate::store::path::RepoPath;
 
 /// What of a folder to upload, and where to.

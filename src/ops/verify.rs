@@ -9,10 +9,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::commit::Progress;
 use super::error::OpsError;
 use super::status::describe;
-use super::{Repository, history};
+use super::{Progress, Repository, history};
 use crate::store::StoreError;
 use crate::store::catalog::{Catalog, FileRecord, Pack};
 use crate::store::collect::{Folder, leftovers};

@@ -131,13 +131,22 @@ impl<'a> Marker<'a> {
     /// [`StoreError::Damaged`] for what cannot be read; for what is not there, [`StoreError::MissingObject`] and
     /// [`StoreError::MissingContent`] as `missing` says.
     pub fn mark(&mut self, root: ObjectId, missing: Missing) -> Result<(), StoreError> {
+        self.begin(root, missing);
+        while self.step()? {}
+        Ok(())
+    }
+
+    /// The same in [steps](Self::step), for who looks around between them.
+    pub fn begin(&mut self, root: ObjectId, missing: Missing) {
         self.missing = missing;
         self.pending.clear();
         self.pending.push(root);
-        while let Some(id) = self.pending.pop() {
-            self.visit(id)?;
-        }
-        Ok(())
+    }
+
+    /// Marks one more folder, commit or tag; answers whether there was one.
+    pub fn step(&mut self) -> Result<bool, StoreError> {
+        let Some(id) = self.pending.pop() else { return Ok(false) };
+        self.visit(id).map(|()| true)
     }
 
     fn visit(&mut self, id: ObjectId) -> Result<(), StoreError> {

@@ -10,9 +10,12 @@ use std::sync::Arc;
 use hubvault::Repository;
 use hubvault::ops::download::DownloadOptions;
 use hubvault::ops::export::{HfCacheOptions, RepoType};
+use hubvault::ops::gc::GcOptions;
 use hubvault::ops::patterns::PathFilter;
+use hubvault::ops::squash::SquashOptions;
 use hubvault::ops::{
-    Actor, AddSource, CommitOperation, CommitOptions, OpsError, Progress, RepoPath, Signature, Timestamp,
+    Actor, AddSource, CommitOperation, CommitOptions, OpsError, Progress, RepoPath, Signature, Step,
+    Timestamp,
 };
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -152,10 +155,22 @@ fn interrupted<T: std::fmt::Debug>(
     desk: &Desk,
     work: impl FnOnce(&Repository, &mut dyn FnMut(Progress<'_>)) -> Result<T, OpsError>,
 ) {
+    interrupted_in(None, desk, work);
+}
+
+/// The same at the first bytes of a step.
+fn interrupted_in<T: std::fmt::Debug>(
+    step: Option<Step>,
+    desk: &Desk,
+    work: impl FnOnce(&Repository, &mut dyn FnMut(Progress<'_>)) -> Result<T, OpsError>,
+) {
     let repository = Arc::new(Repository::open(&desk.path("vault")).unwrap());
-    let mut told = 0;
+    let (mut told, mut now) = (0, None);
     let result = work(&repository, &mut |event| {
-        if matches!(event, Progress::Read(_)) {
+        if let Progress::Step(begun) = event {
+            now = Some(begun);
+        }
+        if matches!(event, Progress::Read(_)) && (step.is_none() || step == now) {
             told += 1;
             repository.vault().interrupt().request();
         }
@@ -210,6 +225,72 @@ fn every_kind_of_long_work_ends_when_it_is_asked_and_leaves_nothing_behind() {
     let names = ["0.bin", "1.bin", "2.bin", "3.bin"];
     desk.on(["snapshot", "--local-dir", "out"]).ok();
     assert_eq!(entries(&desk.path("out")), [&[".cache"], &names[..]].concat());
+}
+
+#[test]
+fn a_collection_that_is_interrupted_has_freed_nothing_and_the_next_one_does() {
+    let desk = Desk::new();
+    // Small files share a pack, so that what is live of it must move.
+    for n in 0..20 {
+        desk.write(&format!("in/{}/{n}", if n < 10 { "dead" } else { "live" }), noise(n, 100 << 10));
+    }
+    desk.commit(["--add", ".=in"]);
+    let head = desk.commit(["--delete", "dead/"]);
+    desk.on(["squash", "--no-gc"]).ok();
+    let squashed = desk.head();
+    assert_ne!(squashed, head);
+    let files = || entries(&desk.path("vault/packs"));
+    let before = files();
+    for step in [Step::Looking, Step::Collecting] {
+        interrupted_in(Some(step), &desk, |repository, progress| {
+            repository.gc(&GcOptions::now(), &actor(4), progress)
+        });
+        assert_eq!(files(), before, "{step:?}");
+        is_tidy(&desk, &squashed);
+    }
+    let report = desk.on(["gc", "--prune=now", "--json"]).json();
+    assert!(report["reclaimed_chunk_size"].as_u64().unwrap() >= 1000 << 10, "{report}");
+    assert_eq!(desk.on(["cat", "main:live/19"]).ok().bytes, noise(19, 100 << 10));
+    is_tidy(&desk, &squashed);
+}
+
+#[test]
+fn a_squash_that_is_interrupted_while_it_frees_has_squashed() {
+    let desk = Desk::new();
+    desk.commit_file("a", "1");
+    let head = desk.commit_file("a", "2");
+    interrupted_in(Some(Step::Looking), &desk, |repository, progress| {
+        let options = SquashOptions { gc: Some(GcOptions::now()), ..SquashOptions::default() };
+        repository.squash_history("main", &options, &actor(5), progress)
+    });
+    let squashed = desk.head();
+    assert_ne!(squashed, head);
+    assert_eq!(desk.on(["cat", "main:a"]).ok().out, "2");
+    is_tidy(&desk, &squashed);
+}
+
+#[test]
+fn a_collection_says_at_once_what_it_waits_for_and_ends_when_it_is_asked() {
+    let desk = Desk::new();
+    let head = desk.commit_file("a", "1");
+    let committing = File::options().read(true).write(true).open(desk.path("vault/locks/gc")).unwrap();
+    committing.lock_shared().unwrap();
+    for (words, told) in
+        [(["gc"].as_slice(), "waiting for a commit"), (&["--json", "gc"], r#""step":"waiting""#)]
+    {
+        let mut command = command(&desk, HV, "PIPE");
+        command.args(["-C", "vault"]).args(words);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+        let line = lines.next().unwrap();
+        assert!(line.contains(told), "{line}");
+        signal(&child, Signal::INT);
+        let rest: Vec<String> = lines.collect();
+        assert!(rest.last().unwrap().contains("interrupted"), "{rest:?}");
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{rest:?}");
+    }
+    drop(committing);
+    is_tidy(&desk, &head);
 }
 
 /// A folder is first asked for as if it were a file: what was ignored at the start stays so for the second piece of work.

@@ -8,7 +8,7 @@ use clap::{ArgMatches, Args};
 use super::{open_to_write, say, tell};
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
-use crate::cli::progress::Bar;
+use crate::cli::progress::watched;
 use crate::cli::{identity, output, parse};
 use crate::ops::diff::quote::quoted;
 use crate::ops::{
@@ -104,11 +104,11 @@ pub(super) fn run(cli: &Cli, args: &CommitArgs, matches: &ArgMatches) -> Result<
         ..CommitOptions::default()
     };
     let options = args.reading.apply(options);
-    let bar = Bar::new(cli.json, &repository);
-    let outcome =
-        repository.create_commit(&operations, &options, &identity::actor()?, &mut |event| bar.commit(event));
-    bar.finish();
-    show(cli, &outcome?)
+    let actor = identity::actor()?;
+    let outcome = watched(cli.json, &repository, |progress| {
+        repository.create_commit(&operations, &options, &actor, progress)
+    })?;
+    show(cli, &outcome)
 }
 
 /// Says what a commit did.

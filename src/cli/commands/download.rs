@@ -8,11 +8,11 @@ use super::{open, say, tell};
 use crate::Repository;
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
-use crate::cli::progress::Bar;
+use crate::cli::progress::watched;
 use crate::cli::{identity, output};
 use crate::ops::download::{DownloadOptions, Downloaded};
 use crate::ops::patterns::PathFilter;
-use crate::ops::{Actor, OpsError, RepoPath};
+use crate::ops::{OpsError, RepoPath};
 use crate::snapshot::SnapshotError;
 
 /// Copy files out of the vault, and print where they are
@@ -64,11 +64,11 @@ impl Choice {
         only: &[RepoPath],
     ) -> Result<(), Failure> {
         let filter = self.filter();
-        let done = with_bar(cli, repository, |actor, bar| {
-            repository
-                .snapshot_download(&filter, only, &self.options(), actor, &mut |event| bar.commit(event))
+        let actor = identity::reader()?;
+        let done = watched(cli.json, repository, |progress| {
+            repository.snapshot_download(&filter, only, &self.options(), &actor, progress)
         })?;
-        show(cli, &done?)
+        show(cli, &done)
     }
 }
 
@@ -78,9 +78,10 @@ pub(super) fn run(cli: &Cli, args: &DownloadArgs) -> Result<(), Failure> {
         && args.choice.filter().takes_all()
     {
         let options = args.choice.options();
-        let done = with_bar(cli, &repository, |actor, bar| {
-            repository.hf_hub_download(path, &options, actor, &mut |event| bar.commit(event))
-        })?;
+        let actor = identity::reader()?;
+        let done = watched(cli.json, &repository, |progress| {
+            repository.hf_hub_download(path, &options, &actor, progress)
+        });
         match done {
             // A folder is a snapshot of that folder.
             Err(OpsError::Snapshot(SnapshotError::IsADirectory { .. })) => {}
@@ -89,19 +90,6 @@ pub(super) fn run(cli: &Cli, args: &DownloadArgs) -> Result<(), Failure> {
     }
     let only: Result<Vec<_>, _> = args.paths.iter().map(|path| RepoPath::new(path)).collect();
     args.choice.snapshot(cli, &repository, &only.map_err(OpsError::from)?)
-}
-
-/// Copies files out under a bar.
-pub(super) fn with_bar(
-    cli: &Cli,
-    repository: &Repository,
-    work: impl FnOnce(&Actor, &Bar) -> Result<Downloaded, OpsError>,
-) -> Result<Result<Downloaded, OpsError>, Failure> {
-    let actor = identity::reader()?;
-    let bar = Bar::new(cli.json, repository);
-    let done = work(&actor, &bar);
-    bar.finish();
-    Ok(done)
 }
 
 /// Says where the copies are.

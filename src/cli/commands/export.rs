@@ -4,10 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::download::{show, with_bar};
+use super::download::show;
 use super::open;
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
+use crate::cli::identity;
+use crate::cli::progress::watched;
 use crate::ops::export::{HfCacheOptions, RepoType};
 
 /// Lay a revision out as a Hugging Face cache, and print the snapshot's folder
@@ -62,10 +64,10 @@ pub(super) fn run(cli: &Cli, args: &ExportArgs) -> Result<(), Failure> {
         pid: std::process::id(),
     };
     let repository = open(cli)?;
-    let done = with_bar(cli, &repository, |actor, bar| {
-        repository.export_hf_cache(&options, actor, &mut |event| bar.commit(event))
-    })?;
-    show(cli, &done?)
+    let actor = identity::reader()?;
+    let done =
+        watched(cli.json, &repository, |progress| repository.export_hf_cache(&options, &actor, progress))?;
+    show(cli, &done)
 }
 
 /// Where `huggingface_hub` keeps its cache.

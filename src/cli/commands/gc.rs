@@ -6,8 +6,9 @@ use jiff::{Timestamp as Instant, ZonedDateTime};
 use super::{open, say, tell};
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
+use crate::cli::progress::watched;
 use crate::cli::{identity, output, parse};
-use crate::ops::gc::{GcOptions, GcProgress, GcReport};
+use crate::ops::gc::{GcOptions, GcReport};
 
 /// Files and commits listed on a screen; `--json` has them all.
 const LISTED: usize = 20;
@@ -54,16 +55,9 @@ impl PruneArgs {
 pub(super) fn run(cli: &Cli, args: &GcArgs) -> Result<(), Failure> {
     let repository = open(cli)?;
     let options = args.prune.options(cli, args.dry_run)?;
-    let report = repository.gc(&options, &identity::actor()?, &mut |event| announce(cli, event))?;
+    let actor = identity::actor()?;
+    let report = watched(cli.json, &repository, |progress| repository.gc(&options, &actor, progress))?;
     if cli.json { output::json(&report) } else { show(&report) }
-}
-
-/// Says what a collection is waiting for.
-pub(super) fn announce(cli: &Cli, event: GcProgress) {
-    if event == GcProgress::Waiting && !cli.json {
-        // Nobody to tell is no reason not to collect.
-        drop(tell("waiting for a commit that is being made"));
-    }
 }
 
 /// Shows what went, or would go.

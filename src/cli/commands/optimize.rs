@@ -5,7 +5,7 @@ use clap::Args;
 use super::{open_to_write, say, tell};
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
-use crate::cli::progress::Bar;
+use crate::cli::progress::watched;
 use crate::cli::{identity, output, parse};
 use crate::ops::Compression;
 use crate::ops::optimize::{OptimizeOptions, OptimizeReport, OptimizedFile};
@@ -52,10 +52,8 @@ pub(super) fn run(cli: &Cli, args: &OptimizeArgs) -> Result<(), Failure> {
         dry_run: args.dry_run,
         list_limit: if cli.json { usize::MAX } else { LISTED },
     };
-    let bar = Bar::new(cli.json, &repository);
-    let report = repository.optimize(&options, &identity::actor()?, &mut |event| bar.optimize(event));
-    bar.finish();
-    let report = report?;
+    let actor = identity::actor()?;
+    let report = watched(cli.json, &repository, |progress| repository.optimize(&options, &actor, progress))?;
     if cli.json { output::json(&report) } else { show(&report) }
 }
 

@@ -2,10 +2,11 @@
 
 use clap::Args;
 
-use super::gc::{PruneArgs, announce, show as show_gc};
+use super::gc::{PruneArgs, show as show_gc};
 use super::{open, say};
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
+use crate::cli::progress::watched;
 use crate::cli::{identity, output};
 use crate::ops::squash::{SquashOptions, SquashReport};
 
@@ -47,7 +48,9 @@ pub(super) fn run(cli: &Cli, args: &SquashArgs) -> Result<(), Failure> {
         gc: if args.no_gc { None } else { Some(args.prune.options(cli, false)?) },
     };
     let actor = identity::actor()?;
-    let report = repository.squash_history(&branch, &options, &actor, &mut |event| announce(cli, event))?;
+    let report = watched(cli.json, &repository, |progress| {
+        repository.squash_history(&branch, &options, &actor, progress)
+    })?;
     if cli.json { output::json(&report) } else { show(&report) }
 }
 

@@ -8,7 +8,7 @@ use super::commit::{Reading, repo_path, show};
 use super::open;
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
-use crate::cli::progress::Bar;
+use crate::cli::progress::watched;
 use crate::cli::{identity, output};
 use crate::ops::patterns::{PathFilter, patterns};
 use crate::ops::upload::FolderUpload;
@@ -96,11 +96,10 @@ pub(super) fn run(cli: &Cli, args: &UploadArgs) -> Result<(), Failure> {
     let options = args.reading.apply(args.how.options("")?);
     let actor = identity::actor()?;
     let repository = open(cli)?;
-    let bar = Bar::new(cli.json, &repository);
-    let done = match path_in_repo {
+    let done = watched(cli.json, &repository, |progress| match path_in_repo {
         Some(path) if !is_folder => {
             let source = AddSource::Local(args.local.clone());
-            repository.upload_file(source, &path, &options, &actor, &mut |event| bar.commit(event))
+            repository.upload_file(source, &path, &options, &actor, progress)
         }
         path_in_repo => {
             let upload = FolderUpload {
@@ -110,11 +109,9 @@ pub(super) fn run(cli: &Cli, args: &UploadArgs) -> Result<(), Failure> {
                 delete: patterns(&args.delete),
                 respect_ignore: args.respect_ignore,
             };
-            repository.upload_folder(&upload, &options, &actor, &mut |event| bar.commit(event))
+            repository.upload_folder(&upload, &options, &actor, progress)
         }
-    };
-    bar.finish();
-    let done = done?;
+    })?;
     if cli.json { output::json(&done) } else { show(cli, &done.commit) }
 }
 

@@ -6,7 +6,7 @@ use super::{open, say, tell};
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
 use crate::cli::output;
-use crate::cli::progress::Bar;
+use crate::cli::progress::watched;
 use crate::ops::verify::VerifyReport;
 
 /// Check that everything is there and unchanged
@@ -19,10 +19,7 @@ pub(in crate::cli) struct VerifyArgs {
 
 pub(super) fn run(cli: &Cli, args: &VerifyArgs) -> Result<(), Failure> {
     let repository = open(cli)?;
-    let bar = Bar::new(cli.json, &repository);
-    let report = repository.verify(args.full, &mut |event| bar.commit(event));
-    bar.finish();
-    let report = report?;
+    let report = watched(cli.json, &repository, |progress| repository.verify(args.full, progress))?;
     if cli.json {
         output::json(&report)?;
     } else {

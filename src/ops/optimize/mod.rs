@@ -12,10 +12,10 @@ use serde::Serialize;
 
 use self::choice::{Choice, Chosen};
 use super::error::OpsError;
-use super::gc::{GcOptions, GcProgress, GcReport};
+use super::gc::{GcOptions, GcReport, signed};
 use super::patterns::PathFilter;
 use super::transact::attempt;
-use super::{Actor, Compression, Repository};
+use super::{Actor, Compression, Progress, Repository, Step};
 use crate::store::StoreError;
 use crate::store::catalog::Catalog;
 use crate::store::collect::log_len;
@@ -57,21 +57,6 @@ pub struct OptimizeOptions {
     pub dry_run: bool,
     /// How many files are listed; the rest are counted.
     pub list_limit: usize,
-}
-
-/// What is going on meanwhile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OptimizeProgress {
-    /// It is found out what is worth it.
-    Looking,
-    /// So many bytes, decoded, will be stored again.
-    Found(u64),
-    /// So many more of them were.
-    Stored(u64),
-    /// What they replace is taken away.
-    Collecting,
-    /// That waits for somebody's commit.
-    Waiting,
 }
 
 /// What optimizing did, or would do.
@@ -128,15 +113,16 @@ impl Repository {
         &self,
         options: &OptimizeOptions,
         actor: &Actor,
-        progress: &mut dyn FnMut(OptimizeProgress),
+        progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<OptimizeReport, OpsError> {
-        progress(OptimizeProgress::Looking);
+        progress(Progress::Step(Step::Looking));
         let view = self.vault().refresh()?;
         let choice = Choice::new(self, &view, options)?;
         let mut run = Run::new(self, options, actor);
         let groups = run.look(&view.catalog, &choice)?;
         run.list(&view.catalog, &choice.files)?;
-        progress(OptimizeProgress::Found(run.candidates.values().map(|candidate| candidate.raw).sum()));
+        let bytes = run.candidates.values().map(|candidate| candidate.raw).sum();
+        progress(Progress::Found { files: run.candidates.len() as u64, bytes });
         if options.dry_run {
             run.estimate();
         } else {
@@ -148,10 +134,6 @@ impl Repository {
         report.saved_size = signed(report.before_size) - signed(report.after_size);
         Ok(report)
     }
-}
-
-fn signed(bytes: u64) -> i64 {
-    i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
 /// An optimization in progress.
@@ -241,7 +223,7 @@ impl<'r> Run<'r> {
     fn all(
         &mut self,
         groups: &[Vec<PackId>],
-        progress: &mut dyn FnMut(OptimizeProgress),
+        progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<(), OpsError> {
         let (mut rest, mut most) = (groups, BATCH);
         while !rest.is_empty() {
@@ -288,11 +270,7 @@ impl<'r> Run<'r> {
     }
 
     /// Recodes some packs.
-    fn recode(
-        &mut self,
-        packs: &[PackId],
-        progress: &mut dyn FnMut(OptimizeProgress),
-    ) -> Result<(), OpsError> {
+    fn recode(&mut self, packs: &[PackId], progress: &mut dyn FnMut(Progress<'_>)) -> Result<(), OpsError> {
         let mut attempt = 1;
         let recoded = loop {
             match self.publish(packs, progress) {
@@ -309,11 +287,12 @@ impl<'r> Run<'r> {
     fn publish(
         &mut self,
         packs: &[PackId],
-        progress: &mut dyn FnMut(OptimizeProgress),
+        progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Recoded, OpsError> {
         self.actor = self.actor.again();
         let mut transaction = self.repository.vault().begin(self.actor.context(COMMAND))?;
-        let stored = &mut |bytes| progress(OptimizeProgress::Stored(bytes));
+        progress(Progress::Step(Step::Storing));
+        let stored = &mut |bytes| progress(Progress::Read(bytes));
         let recoded = transaction.recode(packs, self.options.compression, stored)?;
         if recoded.files > 0 {
             let published = attempt(&mut transaction, |open, _| {
@@ -338,12 +317,12 @@ impl<'r> Run<'r> {
     }
 
     /// Takes away what was replaced, unless somebody reads it.
-    fn collect(&mut self, progress: &mut dyn FnMut(OptimizeProgress)) -> Result<(), OpsError> {
-        progress(OptimizeProgress::Collecting);
+    fn collect(&mut self, progress: &mut dyn FnMut(Progress<'_>)) -> Result<(), OpsError> {
         self.actor = self.actor.again();
-        let mut told = |event| {
-            if event == GcProgress::Waiting {
-                progress(OptimizeProgress::Waiting);
+        // How many bytes are looked at on the way would be counted among those stored.
+        let mut told = |event: Progress<'_>| {
+            if matches!(event, Progress::Step(Step::Waiting | Step::Collecting)) {
+                progress(event);
             }
         };
         match self.repository.collect(&KEEP_ALL, &self.actor, COMMAND, &mut told) {

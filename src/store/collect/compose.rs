@@ -4,8 +4,8 @@
 //! as runs, and extents are translated run by run. A chunk that fails its check on the way stops the collection:
 //! damage is not copied. Counting goes through the same motions without reading a byte of content.
 
-use super::marked;
 use super::survey::{Fate, Plan, chunks_of};
+use super::{Basis, marked};
 use crate::store::catalog::{Catalog, Pack};
 use crate::store::error::StoreError;
 use crate::store::id::PackId;
@@ -20,8 +20,8 @@ use crate::store::transaction::Transaction;
 
 /// Where what is said again goes.
 pub(super) enum Target<'t, 'v> {
-    /// Into a transaction that will be published.
-    Transaction(&'t mut Transaction<'v>),
+    /// Into a transaction that will be published; `moved` is told how many more bytes of packs were moved.
+    Transaction { transaction: &'t mut Transaction<'v>, moved: &'t mut dyn FnMut(u64) },
     /// Nowhere: it is only counted.
     Count(&'t mut Count),
 }
@@ -68,19 +68,17 @@ impl Count {
 impl Target<'_, '_> {
     fn builder(&mut self) -> &mut IndexBuilder {
         match self {
-            Self::Transaction(transaction) => &mut transaction.builder,
+            Self::Transaction { transaction, .. } => &mut transaction.builder,
             Self::Count(count) => &mut count.builder,
         }
     }
 
     /// The stored bytes of a chunk, checked; nothing but zeros when only counting.
     fn stored(&self, catalog: &Catalog, pack: &Pack, row: &ChunkRow) -> Result<Vec<u8>, StoreError> {
-        if matches!(self, Self::Count(_)) {
-            return Ok(vec![0; row.stored_len as usize]);
+        match self {
+            Self::Transaction { .. } => checked(catalog, pack, row),
+            Self::Count(_) => Ok(vec![0; row.stored_len as usize]),
         }
-        let stored = catalog.stored_chunk(pack, row)?;
-        pack::open_chunk(row, stored.clone(), &pack.file())?;
-        Ok(stored)
     }
 
     /// Moves a chunk to a new pack; answers where to.
@@ -100,26 +98,30 @@ impl Target<'_, '_> {
                 count.open = Some(open);
                 Ok(place)
             }
-            Self::Transaction(_) => {
-                let stored = self.stored(catalog, pack, row)?;
-                let Self::Transaction(transaction) = self else { return Ok((PackId::HERE, 0)) };
-                transaction.push_stored(row, &stored)
+            Self::Transaction { transaction, moved } => {
+                let place = transaction.push_stored(row, &checked(catalog, pack, row)?)?;
+                moved(u64::from(row.stored_len));
+                Ok(place)
             }
         }
     }
 }
 
+/// The stored bytes of a chunk, checked.
+fn checked(catalog: &Catalog, pack: &Pack, row: &ChunkRow) -> Result<Vec<u8>, StoreError> {
+    let stored = catalog.stored_chunk(pack, row)?;
+    pack::open_chunk(row, stored.clone(), &pack.file())?;
+    Ok(stored)
+}
+
 /// Says again all that is needed of what the plan moves or rewrites.
-pub(super) fn compose(
-    catalog: &Catalog,
-    marks: &[Marks],
-    plan: &Plan,
-    target: &mut Target<'_, '_>,
-) -> Result<(), StoreError> {
+pub(super) fn compose(basis: &Basis<'_>, plan: &Plan, target: &mut Target<'_, '_>) -> Result<(), StoreError> {
+    let (catalog, marks) = (&basis.view.catalog, &basis.marks);
     let mut moves = Moves::default();
     for (at, row) in &plan.moved {
         let pack = Pack::of(&catalog.indexes()[*at], *row);
         for ordinal in chunks_of(row).filter(|&ordinal| marks[*at].chunks.has(ordinal)) {
+            basis.interrupt.check()?;
             let chunk: ChunkRow = catalog.indexes()[*at].row(ordinal)?;
             let place = target.move_chunk(catalog, &pack, &chunk)?;
             moves.note((row.id, 0), &chunk, place);
@@ -206,7 +208,7 @@ fn objects(index: &Index, marks: &Marks, target: &mut Target<'_, '_>) -> Result<
             Stored::Body { kind, codec, offset, stored_len, raw_len } => {
                 let bytes = match target {
                     Target::Count(_) => vec![0; stored_len as usize],
-                    Target::Transaction(_) => index.data(offset, u64::from(stored_len))?,
+                    Target::Transaction { .. } => index.data(offset, u64::from(stored_len))?,
                 };
                 target.builder().add_body(id, kind, codec, raw_len, bytes);
             }

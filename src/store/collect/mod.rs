@@ -11,17 +11,38 @@ mod survey;
 
 use std::collections::HashSet;
 
-pub use run::{Basis, Collector, Freed, Outcome, leftovers, log_len, readers};
+pub use run::{Collector, Freed, Outcome, leftovers, log_len, readers};
 pub use survey::{Folder, Plan};
 
 use super::catalog::{Catalog, Pack};
 use super::error::StoreError;
 use super::id::{ChunkHash, PackId};
 use super::index::{FileRow, Index, LookupRow, Row};
+use super::interrupt::Interrupt;
 use super::mark::{Bits, Marks, locate_pack};
+use super::vault::View;
 
 /// What is worth rewriting: an index or a pack one part in this many of which is dead, unless all is to go.
 const WORTH: u64 = 4;
+
+/// What a collection goes on.
+#[derive(Debug)]
+pub struct Basis<'v> {
+    /// The state that was looked at.
+    pub view: &'v View,
+    /// What is needed of it, index by index.
+    pub marks: Vec<Marks>,
+    /// How to go about it.
+    pub policy: Policy,
+    /// The files there were before it.
+    pub folder: Folder,
+    /// The leases that were marked for.
+    pub leases: Vec<PackId>,
+    /// Unnamed files that an earlier record retired: they need no record of their own.
+    pub settled: HashSet<String>,
+    /// By which it can be asked to end; looked at before something is published, not after.
+    pub interrupt: &'v Interrupt,
+}
 
 /// How a collection is to be made.
 #[derive(Debug, Clone, Default)]

@@ -7,15 +7,14 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::Policy;
+use super::Basis;
 use super::compose::{Count, Target, compose};
-use super::survey::{Folder, Plan};
+use super::survey::Plan;
 use crate::store::error::StoreError;
 use crate::store::id::{IndexId, PackId};
 use crate::store::index;
 use crate::store::lease::{self, Lease};
 use crate::store::log::{CHECKPOINT_EVERY, checkpoint_path, record_path};
-use crate::store::mark::Marks;
 use crate::store::media::{Lock, LockMode, Media, Wait};
 use crate::store::pack;
 use crate::store::publish::{Retired, plain_record, remove};
@@ -93,6 +92,9 @@ const BREATH: Duration = Duration::from_millis(300);
 
 impl Vault {
     /// Waits until no transaction is going on and keeps it that way; `waiting` is told when that takes a while.
+    ///
+    /// # Errors
+    /// [`StoreError::Interrupted`], also while it waits.
     pub fn collector(&self, waiting: &mut dyn FnMut()) -> Result<Collector<'_>, StoreError> {
         let media = self.media();
         let take = |path: &str, wait| {
@@ -101,6 +103,7 @@ impl Vault {
         media.create_dir("locks").map_err(StoreError::io("create", "locks"))?;
         let mut told = false;
         loop {
+            self.interrupt().check()?;
             // Whoever begins passes this one first: so that many short transactions cannot keep a collection out.
             let turn = take(TURN_LOCK, Wait::Forever)?;
             for _ in 0..TRIES {
@@ -136,19 +139,6 @@ pub fn readers(media: &dyn Media) -> Result<Vec<(PackId, Option<Lease>)>, StoreE
     lease::held(media)
 }
 
-/// What to go on: what was marked, and in which state.
-#[derive(Debug, Clone, Copy)]
-pub struct Basis<'a> {
-    /// The state.
-    pub view: &'a View,
-    /// What is needed of it.
-    pub marks: &'a [Marks],
-    /// How to go about it.
-    pub policy: &'a Policy,
-    /// The files there were before it.
-    pub folder: &'a Folder,
-}
-
 impl Basis<'_> {
     /// What unnamed files may go.
     fn removable(&self) -> Result<(Vec<(String, u64)>, u64), StoreError> {
@@ -166,7 +156,7 @@ impl Basis<'_> {
     /// What the plan would bring: lengths of packs, index, record and checkpoint.
     fn count(&self, plan: &Plan, context: &Context) -> Result<(u64, u64), StoreError> {
         let mut count = Count::default();
-        compose(&self.view.catalog, self.marks, plan, &mut Target::Count(&mut count))?;
+        compose(self, plan, &mut Target::Count(&mut count))?;
         let index = count.finish();
         let packs = count.packs.iter().map(|pack| pack.len).sum();
         let id = (index > 0).then_some(IndexId::from_bytes([0; 32]));
@@ -199,16 +189,11 @@ impl Basis<'_> {
         packs.chain(indexes.map(|index| (index::path_of(index.id()), index.len()))).collect()
     }
 
-    /// What the plan would do; `settled` as in [`Collector::run`].
-    pub fn predict(
-        &self,
-        plan: &Plan,
-        settled: &HashSet<String>,
-        context: &Context,
-    ) -> Result<Outcome, StoreError> {
+    /// What the plan would do.
+    pub fn predict(&self, plan: &Plan, context: &Context) -> Result<Outcome, StoreError> {
         let (go, waiting) = self.removable()?;
         let mut outcome = Outcome { waiting, ..Outcome::default() };
-        let is_settled = |path: &String| settled.contains(path);
+        let is_settled = |path: &String| self.settled.contains(path);
         go.iter()
             .filter(|(path, _)| is_settled(path))
             .for_each(|(path, len)| outcome.freed.count(path, *len));
@@ -257,42 +242,42 @@ impl Collector<'_> {
         }
     }
 
-    /// Collects. `marked_for` are the leases that were looked at before marking, `settled` the unnamed files that
-    /// an earlier record retired: those need no record of their own.
+    /// Collects; `moved` is told how many more bytes of live chunks were moved.
     ///
     /// # Errors
     /// [`StoreError::Overtaken`] when the newest state is not the one that was marked (only where locks don't
-    /// work), [`StoreError::Damaged`] when something live turns out to be damaged. Nothing is lost then.
+    /// work), [`StoreError::Damaged`] when something live turns out to be damaged, [`StoreError::Interrupted`]. Nothing
+    /// is lost then; what was published is carried out all the same.
     pub fn run(
         &self,
-        basis: &Basis<'_>,
+        basis: Basis<'_>,
         plan: &Plan,
-        marked_for: &[PackId],
-        settled: &HashSet<String>,
         context: &Context,
+        moved: &mut dyn FnMut(u64),
         outcome: &mut Outcome,
     ) -> Result<(), StoreError> {
         let (mut unnamed, waiting) = basis.removable()?;
         outcome.waiting += waiting;
         unnamed.retain(|(path, _)| {
-            if settled.contains(path) {
+            let is_settled = basis.settled.contains(path);
+            if is_settled {
                 self.remove(path, outcome);
             }
-            !settled.contains(path)
+            !is_settled
         });
         if basis.worth(plan, unnamed.iter(), context)?.is_none() {
             return Ok(());
         }
         outcome.collects = true;
-        match self.publish(basis, plan, context, outcome) {
+        match self.publish(&basis, plan, context, moved, outcome) {
             Err(error) if error.is_out_of_space() => {
                 outcome.out_of_space = Some(error.to_string());
-                self.make_room(basis, plan, marked_for, unnamed, context, outcome)
+                self.make_room(basis, plan, unnamed, context, moved, outcome)
             }
             Err(error) => Err(error),
             Ok(view) => {
                 unnamed.extend(basis.files(plan));
-                self.clear(&view, marked_for, &unnamed, outcome).map(drop)
+                self.clear(&view, &basis, &unnamed, outcome).map(drop)
             }
         }
     }
@@ -302,10 +287,11 @@ impl Collector<'_> {
         basis: &Basis<'_>,
         plan: &Plan,
         context: &Context,
+        moved: &mut dyn FnMut(u64),
         outcome: &mut Outcome,
     ) -> Result<std::sync::Arc<View>, StoreError> {
         let mut transaction = self.vault.begin_collection(context.clone())?;
-        compose(&basis.view.catalog, basis.marks, plan, &mut Target::Transaction(&mut transaction))?;
+        compose(basis, plan, &mut Target::Transaction { transaction: &mut transaction, moved })?;
         let published = transaction.publish_collection(basis.view, basis.retired(plan))?;
         let packs: u64 = transaction.packs.iter().map(|pack| pack.len).sum();
         // An index that was there already (a killed collection left it) takes no more room than before.
@@ -320,27 +306,27 @@ impl Collector<'_> {
     /// On a full disk: first a record that only retires whole dead packs, then the rest in the room that gives.
     fn make_room(
         &self,
-        basis: &Basis<'_>,
+        basis: Basis<'_>,
         plan: &Plan,
-        marked_for: &[PackId],
         mut unnamed: Vec<(String, u64)>,
         context: &Context,
+        moved: &mut dyn FnMut(u64),
         outcome: &mut Outcome,
     ) -> Result<(), StoreError> {
         let first = Plan::dropping(plan);
-        let view = match self.publish(basis, &first, context, outcome) {
+        let view = match self.publish(&basis, &first, context, moved, outcome) {
             // There is not even room for that; what could go without was removed before.
             Err(error) if error.is_out_of_space() => return Ok(()),
             done => done?,
         };
         unnamed.extend(basis.files(&first));
-        if !self.clear(&view, marked_for, &unnamed, outcome)? {
+        if !self.clear(&view, &basis, &unnamed, outcome)? {
             return Ok(());
         }
         // The indexes are the same, so the marks still hold.
-        let basis = Basis { view: &view, ..*basis };
-        let rest = Plan::new(basis.view, basis.marks, basis.policy)?;
-        match self.publish(&basis, &rest, context, outcome) {
+        let basis = Basis { view: &view, ..basis };
+        let rest = Plan::new(&basis)?;
+        match self.publish(&basis, &rest, context, moved, outcome) {
             Err(error) if error.is_out_of_space() => {
                 outcome.out_of_space = Some(error.to_string());
                 Ok(())
@@ -348,7 +334,7 @@ impl Collector<'_> {
             Err(error) => Err(error),
             Ok(view) => {
                 outcome.out_of_space = None;
-                self.clear(&view, marked_for, &basis.files(&rest), outcome).map(drop)
+                self.clear(&view, &basis, &basis.files(&rest), outcome).map(drop)
             }
         }
     }
@@ -357,11 +343,11 @@ impl Collector<'_> {
     fn clear(
         &self,
         view: &View,
-        marked_for: &[PackId],
+        basis: &Basis<'_>,
         files: &[(String, u64)],
         outcome: &mut Outcome,
     ) -> Result<bool, StoreError> {
-        let came = readers(self.vault.media())?.iter().any(|(name, _)| !marked_for.contains(name));
+        let came = readers(self.vault.media())?.iter().any(|(name, _)| !basis.leases.contains(name));
         // An index is named by its content: one that a killed collection left may be the very one just published.
         let named: HashSet<String> = view.state.indexes.iter().map(|&id| index::path_of(id)).collect();
         for (path, len) in files.iter().filter(|(path, _)| !named.contains(path.as_str())) {

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 
-use super::{Policy, WORTH, marked};
+use super::{Basis, Policy, WORTH, marked};
 use crate::store::catalog::Catalog;
 use crate::store::error::StoreError;
 use crate::store::id::{IndexId, PackId};
@@ -85,7 +85,7 @@ impl Folder {
 }
 
 /// What a collection would do.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Plan {
     pub(super) fates: HashMap<PackId, Fate>,
     /// Packs to be dropped whole, with the lengths of their files.
@@ -94,6 +94,8 @@ pub struct Plan {
     pub(super) moved: Vec<(usize, PackRow)>,
     /// For each index, whether it is said again without what is dead.
     pub(super) rewritten: Vec<bool>,
+    /// Bytes of live chunks that move.
+    pub moving: u64,
     /// Dead bytes that stay because too little around them is dead.
     pub tolerated: u64,
     /// Dead bytes that stay because packs are being read.
@@ -104,37 +106,36 @@ impl Plan {
     /// Decides, from what is marked.
     ///
     /// # Errors
-    /// [`StoreError::Damaged`] when a pack with live content is missing or has another length.
-    pub fn new(view: &View, marks: &[Marks], policy: &Policy) -> Result<Self, StoreError> {
-        let mut plan = Self {
-            fates: HashMap::new(),
-            dropped: Vec::new(),
-            moved: Vec::new(),
-            rewritten: Vec::new(),
-            tolerated: 0,
-            held: 0,
-        };
-        for (at, index) in view.catalog.indexes().iter().enumerate() {
+    /// [`StoreError::Damaged`] when a pack with live content is missing or has another length;
+    /// [`StoreError::Interrupted`].
+    pub fn new(basis: &Basis<'_>) -> Result<Self, StoreError> {
+        let mut plan = Self::default();
+        let catalog = &basis.view.catalog;
+        for (at, index) in catalog.indexes().iter().enumerate() {
             for pack in index.rows::<PackRow>() {
-                plan.pack(&view.catalog, at, &pack?, &marks[at], policy)?;
+                basis.interrupt.check()?;
+                plan.pack(catalog, at, &pack?, &basis.marks[at], &basis.policy)?;
             }
         }
-        for (at, index) in view.catalog.indexes().iter().enumerate() {
-            let rewritten = plan.index(&view.catalog, at, index, marks, policy)?;
+        for (at, index) in catalog.indexes().iter().enumerate() {
+            basis.interrupt.check()?;
+            let rewritten = plan.index(catalog, at, index, &basis.marks, &basis.policy)?;
             plan.rewritten.push(rewritten);
         }
         Ok(plan)
     }
 
+    /// Number of packs whose live chunks move.
+    pub fn moved_count(&self) -> u64 {
+        self.moved.len() as u64
+    }
+
     /// The part of a plan that needs no new index: whole dead packs go.
     pub(super) fn dropping(plan: &Self) -> Self {
         Self {
-            fates: HashMap::new(),
             dropped: plan.dropped.clone(),
-            moved: Vec::new(),
             rewritten: vec![false; plan.rewritten.len()],
-            tolerated: 0,
-            held: 0,
+            ..Self::default()
         }
     }
 
@@ -190,7 +191,10 @@ impl Plan {
         match fate {
             Fate::Keep => {}
             Fate::Drop => self.dropped.push((pack.id, len.unwrap_or(0))),
-            Fate::Move => self.moved.push((at, *pack)),
+            Fate::Move => {
+                self.moved.push((at, *pack));
+                self.moving += live;
+            }
         }
         self.fates.insert(pack.id, fate);
         Ok(())
