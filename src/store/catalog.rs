@@ -20,6 +20,7 @@ use super::object::{self, Commit, Kind, Tag, Tree};
 use super::pack;
 
 pub mod part;
+mod places;
 pub mod run;
 mod walk;
 mod whole;
