@@ -18,6 +18,7 @@ mod content;
 mod found;
 mod objects;
 pub mod part;
+mod places;
 pub mod run;
 mod walk;
 mod whole;

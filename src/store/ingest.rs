@@ -24,6 +24,7 @@ use super::publish::discard;
 use super::stat_cache::Fingerprint;
 use super::transaction::Transaction;
 
+mod arrange;
 pub(super) mod encode;
 mod extend;
 mod known;
@@ -50,7 +51,7 @@ mod tests;
 pub const WHOLE_FILE: u64 = 512 << 10;
 /// Known chunks are always reused in runs this long; shorter ones only as far as the file keeps reading forward.
 pub const MIN_RUN: u64 = 1 << 20;
-/// No known run shorter than this is reused.
+/// No known run shorter than this is reused, unless it lies beside what is read before or after it.
 pub const SHORT_RUN: u64 = 128 << 10;
 /// A new large file is stored whole when less than one part in this many is known.
 pub(super) const WORTH_SHARING: u64 = 10;
@@ -216,7 +217,7 @@ impl Transaction<'_> {
     ) -> Result<u64, StoreError> {
         let spooled = self.vault.media.open(tmp).map_err(StoreError::io("read", tmp))?;
         let base = Arc::clone(&self.base);
-        let layout = Layout { catalog: &base.catalog, spooled: &*spooled, tmp, pieces };
+        let layout = Layout::new(&base.catalog, (&*spooled, tmp), pieces);
         let stretches = layout.stretches(runs, &mut Known::of(self))?;
         let (mut extents, mut new, mut group) = (Vec::new(), 0, Group::default());
         for stretch in stretches {

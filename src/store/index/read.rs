@@ -278,9 +278,23 @@ impl Index {
 
     /// A chunk with this hash, if this index describes one: its ordinal, its pack and its row.
     pub fn chunk(&self, hash: ChunkHash) -> Result<Option<(u32, PackRow, ChunkRow)>, StoreError> {
+        let mut found = None;
+        self.each_chunk(hash, &mut |ordinal, pack, chunk| {
+            found = Some((ordinal, pack, chunk));
+            false
+        })?;
+        Ok(found)
+    }
+
+    /// Hands over each chunk with this hash, with its ordinal and its pack, until `visit` says that it is enough.
+    pub fn each_chunk(
+        &self,
+        hash: ChunkHash,
+        visit: &mut dyn FnMut(u32, PackRow, ChunkRow) -> bool,
+    ) -> Result<(), StoreError> {
         let prefix = LookupRow::prefix_of(hash);
         if self.lacks(prefix) {
-            return Ok(None);
+            return Ok(());
         }
         let first = self.lower_bound::<LookupRow>(&prefix.to_be_bytes())?;
         // Eight bytes of a hash in common is one chunk twice; a table full of one prefix is an attack on time.
@@ -290,11 +304,11 @@ impl Index {
                 break;
             }
             let chunk: ChunkRow = self.row(lookup.chunk)?;
-            if chunk.hash == hash {
-                return Ok(Some((lookup.chunk, self.pack_of_chunk(lookup.chunk)?, chunk)));
+            if chunk.hash == hash && !visit(lookup.chunk, self.pack_of_chunk(lookup.chunk)?, chunk) {
+                break;
             }
         }
-        Ok(None)
+        Ok(())
     }
 
     /// Whether no chunk's hash begins like this, as far as that is known without looking.

@@ -12,6 +12,9 @@ use crate::store::transaction::{Soundness, Transaction, unless_damaged};
 /// A place among the decoded bytes of a pack.
 pub(super) type Place = (PackId, u64);
 
+/// Most places of a chunk that are looked at: it is in more than one when it was stored again to be read in one go.
+const PLACES: usize = 4;
+
 /// Finds chunks that are stored.
 pub(super) struct Known<'a> {
     media: &'a dyn Media,
@@ -50,5 +53,16 @@ impl<'a> Known<'a> {
         self.last = Some(found);
         let sound = chunk.raw_len == len && self.sound.check(self.media, self.catalog, pack);
         sound.then_some((pack, chunk.raw_start))
+    }
+
+    /// Every place where a chunk of this name and length is, as far as there are not too many.
+    pub(super) fn places(&mut self, hash: ChunkHash, len: u32) -> Vec<Place> {
+        let own = self.own.find(hash);
+        let mut stored = self.catalog.chunks(hash, PLACES);
+        stored.retain(|found| {
+            found.chunk.raw_len == len && self.sound.check(self.media, self.catalog, found.pack.row.id)
+        });
+        let stored = stored.into_iter().map(|found| (found.pack.row.id, found.chunk.raw_start));
+        own.into_iter().chain(stored).collect()
     }
 }

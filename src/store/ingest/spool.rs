@@ -25,13 +25,13 @@ pub(super) struct Cut {
     pub(super) parts: Vec<Part>,
 }
 
-/// Consecutive chunks that are stored alike.
+/// Consecutive chunks that are known in one place, one behind the other, or not at all.
 #[derive(Debug)]
 pub(super) struct Run {
     pub(super) pieces: Range<usize>,
     pub(super) known: Option<Place>,
     pub(super) len: u64,
-    /// Where its bytes are in the spooled file; without meaning for a known run, which need not be there.
+    /// Where its bytes are in the spooled file; without meaning for a long run, which need not be there.
     pub(super) spooled: u64,
 }
 
@@ -53,13 +53,13 @@ impl Run {
     }
 
     /// Whether it is used from where it is, whatever came before.
-    fn is_long(&self) -> bool {
+    pub(super) fn is_long(&self) -> bool {
         self.known.is_some() && self.len >= MIN_RUN
     }
 }
 
-/// Pays for seeks with bytes that are read forward: a file of many short runs would read slowly, one with a short run
-/// here and there does not. Two seeks (there and back) for 2 MiB keep extents at 1 MiB on average.
+/// Tells while a file is read how much of it will be shared; [`arrange`](super::arrange) decides at its end. Seeks are
+/// paid for with bytes that are read forward: two of them (there and back) for 2 MiB keep extents at 1 MiB on average.
 #[derive(Debug, Default)]
 pub(super) struct Credit(u64);
 
@@ -68,7 +68,7 @@ impl Credit {
     const PRICE: u64 = 2 * MIN_RUN;
     const MOST: u64 = 16 * Self::PRICE;
 
-    /// Whether a run that has ended is used from where it is.
+    /// Whether a run that has ended is likely to be used from where it is.
     pub(super) fn decide(&mut self, run: &Run) -> bool {
         let short = run.known.is_some() && run.len >= SHORT_RUN && self.0 >= Self::PRICE;
         let pays = short && !run.is_long();
@@ -87,14 +87,14 @@ pub(super) struct Spool<'a> {
     size: u64,
     /// All of the file, as it is cut.
     pieces: Chunks,
-    /// Runs that have ended; what is not shared is one, however often it looked otherwise.
+    /// Runs that have ended.
     runs: Vec<Run>,
     /// The run that the last piece belongs to.
     run: Run,
     credit: Credit,
     /// Chunks of a known run that is still too short to be sure that it is used.
     undecided: Vec<(u32, Vec<Part>)>,
-    /// Bytes in known runs that are used, without the last one.
+    /// Bytes in known runs that are likely to be used, without the last one.
     shared: u64,
     /// Whether it may still be kept whole.
     whole: bool,
@@ -164,24 +164,17 @@ impl<'a> Spool<'a> {
         self.whole = self.whole && shared.saturating_mul(WORTH_SHARING) < self.size;
     }
 
-    /// Ends the run; what was held back because it might have been shared is written after all.
+    /// Ends the run; what was held back because it might have become long is written after all.
     fn end_run(&mut self) -> Result<(), StoreError> {
         let undecided = std::mem::take(&mut self.undecided);
-        let mut run = std::mem::replace(&mut self.run, Run::of(0, None, 0));
+        undecided.into_iter().try_for_each(|(len, parts)| self.write(len, parts))?;
+        let run = std::mem::replace(&mut self.run, Run::of(0, None, 0));
         if self.credit.decide(&run) {
             self.shared += run.len;
             self.weigh(self.shared);
-        } else {
-            run.known = None;
-            undecided.into_iter().try_for_each(|(len, parts)| self.write(len, parts))?;
         }
-        match self.runs.last_mut() {
-            Some(last) if last.known.is_none() && run.known.is_none() => {
-                last.pieces.end = run.pieces.end.max(last.pieces.end);
-                last.len += run.len;
-            }
-            _ if run.pieces.is_empty() => {}
-            _ => self.runs.push(run),
+        if !run.pieces.is_empty() {
+            self.runs.push(run);
         }
         Ok(())
     }

@@ -19,6 +19,8 @@ use crate::store::publish::{Change, create_vault};
 use crate::store::transaction::Context;
 use crate::store::vault::{Settings, Vault};
 
+mod growth;
+
 impl Transaction<'_> {
     /// [`Transaction::add_large`] without threads: the file is spooled whole first.
     fn add_large_plainly(&mut self, name: &str, bytes: &[u8], pointer: bool) -> StoredFile {
@@ -40,7 +42,8 @@ impl Transaction<'_> {
             found.push((len, known));
         }
         let runs = runs(&found);
-        let known: u64 = runs.iter().filter(|run| run.known.is_some()).map(|run| run.len).sum();
+        let mut credit = Credit::default();
+        let known: u64 = runs.iter().filter(|run| credit.decide(run)).map(|run| run.len).sum();
         let new_bytes = if self.is_known(sha256) {
             discard(&*self.vault.media, &tmp);
             0
@@ -57,7 +60,7 @@ impl Transaction<'_> {
     }
 }
 
-/// Groups the chunks of a file that was spooled whole into runs, giving up known ones that are not worth a seek.
+/// Groups the chunks of a file that was spooled whole into runs.
 fn runs(found: &[(u32, Option<Place>)]) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     let mut spooled = 0;
@@ -67,12 +70,6 @@ fn runs(found: &[(u32, Option<Place>)]) -> Vec<Run> {
         }
         runs.last_mut().unwrap().push(len);
         spooled += u64::from(len);
-    }
-    let mut credit = Credit::default();
-    for run in &mut runs {
-        if !credit.decide(run) {
-            run.known = None;
-        }
     }
     runs
 }
