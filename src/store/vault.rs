@@ -5,6 +5,7 @@
 //! written: that is `ingest` (content) and `publish` (durability).
 
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,7 @@ use super::log::scan::{self, Warning};
 use super::log::state::State;
 use super::media::Media;
 use super::refname::RefName;
+use super::sorted::HELD;
 
 /// The file that makes a folder a vault.
 pub const MARKER: &str = "HUBVAULT";
@@ -75,6 +77,7 @@ pub struct Vault {
     cache: Arc<BlockCache>,
     view: RwLock<Arc<View>>,
     interrupt: Interrupt,
+    most_held: AtomicUsize,
 }
 
 impl Vault {
@@ -87,7 +90,8 @@ impl Vault {
         let settings = read_marker(&*media)?;
         let cache = Arc::new(BlockCache::new(BLOCK_CACHE));
         let view = settled(&*media, || first_view(&media, &cache).map(Arc::new))?;
-        Ok(Self { media, settings, cache, view: RwLock::new(view), interrupt: Interrupt::default() })
+        let (view, interrupt, most_held) = (RwLock::new(view), Interrupt::default(), AtomicUsize::new(HELD));
+        Ok(Self { media, settings, cache, view, interrupt, most_held })
     }
 
     /// By which what is going on can be asked to end.
@@ -113,6 +117,16 @@ impl Vault {
     /// Most bytes of blocks of indexes that are held.
     pub fn block_cache_limit(&self) -> usize {
         self.cache.most()
+    }
+
+    /// Has each map of a transaction hold about this many bytes of rows, and what is more moved to `tmp/`. Changes nothing
+    /// that is published.
+    pub fn hold_at_most(&self, bytes: usize) {
+        self.most_held.store(bytes, Relaxed);
+    }
+
+    pub(super) fn most_held(&self) -> usize {
+        self.most_held.load(Relaxed)
     }
 
     pub(super) fn block_cache(&self) -> &Arc<BlockCache> {
