@@ -177,7 +177,7 @@ impl Transaction<'_> {
             found
         };
         let Spooled { sink, pieces, runs, whole } = spooled;
-        if self.is_known(sha256) {
+        if self.is_known(sha256)? {
             drop(sink);
             discard(&*self.vault.media, &tmp);
             return Ok((sha256, blob, 0));

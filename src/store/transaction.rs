@@ -20,6 +20,7 @@ use super::object::{self, Kind};
 use super::pack::{self, Compression, Filled, PackFile, SharedPack};
 use super::publish::discard;
 use super::scratch::Scratch;
+use super::sorted::Room;
 use super::stat_cache::StatCache;
 use super::vault::{Vault, View};
 use super::zip;
@@ -198,13 +199,14 @@ impl Transaction<'_> {
         let raw_len = u32::try_from(body.len()).ok().filter(|&len| len <= max_body(kind));
         let raw_len = raw_len.ok_or(StoreError::ObjectTooLarge(id))?;
         self.builder.add_body(id, kind, codec, raw_len, bytes);
+        self.spill()?;
         Ok(id)
     }
 
     fn known_body(&self, id: ObjectId) -> Result<Option<(Kind, Cow<'_, [u8]>)>, StoreError> {
-        match self.builder.object(id) {
+        match self.builder.object(id).map_err(reading_back)? {
             Some(Added::Body(kind, codec, raw_len, bytes)) => {
-                let body = pack::decode(codec, bytes.to_vec(), raw_len as usize).unwrap_or_default();
+                let body = pack::decode(codec, bytes.into_owned(), raw_len as usize).unwrap_or_default();
                 Ok(Some((kind, Cow::Owned(body))))
             }
             Some(Added::Blob(_) | Added::Pointer(_)) => Err(StoreError::Collision(id)),
@@ -215,7 +217,7 @@ impl Transaction<'_> {
 
     /// Notes that blob `id` stands for the content `sha256`, which is stored or being stored.
     pub(super) fn add_blob(&mut self, id: ObjectId, sha256: Sha256, pointer: bool) -> Result<(), StoreError> {
-        let known = match self.builder.object(id) {
+        let known = match self.builder.object(id).map_err(reading_back)? {
             Some(Added::Blob(known)) => Some((known, false)),
             Some(Added::Pointer(known)) => Some((known, true)),
             Some(Added::Body(..)) => return Err(StoreError::Collision(id)),
@@ -229,16 +231,23 @@ impl Transaction<'_> {
             Some(_) => return Err(StoreError::Collision(id)),
             None => self.builder.add_blob(id, sha256, pointer),
         }
-        Ok(())
+        self.spill()
+    }
+
+    /// Moves to `tmp/` what is held beyond bounds of the rows of the index.
+    fn spill(&mut self) -> Result<(), StoreError> {
+        let mut room =
+            Room { media: &*self.vault.media, scratch: &mut self.scratch, most: self.vault.most_held() };
+        self.builder.spill(&mut room).map_err(StoreError::io("write", "tmp"))
     }
 
     /// Whether content with this hash is stored or being stored, and the packs it is in are there.
-    pub(super) fn is_known(&mut self, sha256: Sha256) -> bool {
-        if self.builder.has_file(sha256) {
-            return true;
+    pub(super) fn is_known(&mut self, sha256: Sha256) -> Result<bool, StoreError> {
+        if self.builder.has_file(sha256).map_err(reading_back)? {
+            return Ok(true);
         }
-        let Some(record) = unless_damaged(self.base.catalog.try_file(sha256)) else { return false };
-        record.extents.iter().all(|extent| extent.pack == PackId::HERE || self.is_sound(extent.pack))
+        let Some(record) = unless_damaged(self.base.catalog.try_file(sha256)) else { return Ok(false) };
+        Ok(record.extents.iter().all(|extent| extent.pack == PackId::HERE || self.is_sound(extent.pack)))
     }
 
     fn is_sound(&mut self, id: PackId) -> bool {
@@ -270,6 +279,11 @@ impl Soundness {
             described.is_some_and(|pack| found.is_ok_and(|len| len == Some(pack.row.stored_len)))
         })
     }
+}
+
+/// The failure to read what was moved out of memory.
+fn reading_back(source: std::io::Error) -> StoreError {
+    StoreError::io("read", "tmp")(source)
 }
 
 /// What a lookup found. A damaged index must not stop anyone from committing: what it hides is stored again.

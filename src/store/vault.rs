@@ -5,6 +5,7 @@
 //! written: that is `ingest` (content) and `publish` (durability).
 
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,7 @@ use super::log::scan::{self, Warning};
 use super::log::state::State;
 use super::media::Media;
 use super::refname::RefName;
+use super::sorted::HELD;
 
 /// The file that makes a folder a vault.
 pub const MARKER: &str = "HUBVAULT";
@@ -75,6 +77,7 @@ pub struct Vault {
     cache: Arc<BlockCache>,
     view: RwLock<Arc<View>>,
     interrupt: Interrupt,
+    most_held: AtomicUsize,
 }
 
 impl Vault {
@@ -87,7 +90,8 @@ impl Vault {
         let settings = read_marker(&*media)?;
         let cache = Arc::new(BlockCache::new(BLOCK_CACHE));
         let view = settled(&*media, || first_view(&media, &cache).map(Arc::new))?;
-        Ok(Self { media, settings, cache, view: RwLock::new(view), interrupt: Interrupt::default() })
+        let (view, interrupt, most_held) = (RwLock::new(view), Interrupt::default(), AtomicUsize::new(HELD));
+        Ok(Self { media, settings, cache, view, interrupt, most_held })
     }
 
     /// By which what is going on can be asked to end.
@@ -118,6 +122,16 @@ impl Vault {
     /// The catalog of a state that follows the one of `previous`.
     pub(super) fn open_catalog(&self, state: &State, previous: &Catalog) -> Catalog {
         Catalog::open(&self.media, state, &self.cache, Some(previous))
+    }
+
+    /// Has each map of a transaction hold about this many bytes of rows, and what is more moved to `tmp/`. Changes nothing
+    /// that is published.
+    pub fn hold_at_most(&self, bytes: usize) {
+        self.most_held.store(bytes, Relaxed);
+    }
+
+    pub(super) fn most_held(&self) -> usize {
+        self.most_held.load(Relaxed)
     }
 
     /// The newest state seen so far.

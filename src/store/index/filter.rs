@@ -14,13 +14,13 @@ const CHOICE: u32 = (WORDS * u64::BITS as usize).ilog2();
 
 /// A set of prefixes that can be wrong about what is in it, not about what is not.
 #[derive(Debug)]
-pub(super) struct Filter {
+pub(in crate::store) struct Filter {
     lines: Vec<[u64; WORDS]>,
 }
 
 impl Filter {
     /// An empty one for so many prefixes.
-    pub(super) fn new(prefixes: u32) -> Self {
+    pub(in crate::store) fn new(prefixes: u32) -> Self {
         let lines = u64::from(prefixes) * BITS_EACH / (WORDS as u64 * u64::from(u64::BITS)) + 1;
         Self { lines: vec![[0; WORDS]; usize::try_from(lines).unwrap_or(1)] }
     }
@@ -40,13 +40,13 @@ impl Filter {
     }
 
     /// Adds a prefix.
-    pub(super) fn add(&mut self, prefix: u64) {
+    pub(in crate::store) fn add(&mut self, prefix: u64) {
         let at = self.line(prefix);
         Self::bits(prefix).for_each(|(word, bit)| self.lines[at][word] |= bit);
     }
 
     /// Whether a prefix may have been added.
-    pub(super) fn may_have(&self, prefix: u64) -> bool {
+    pub(in crate::store) fn may_have(&self, prefix: u64) -> bool {
         let line = &self.lines[self.line(prefix)];
         Self::bits(prefix).all(|(word, bit)| line[word] & bit != 0)
     }

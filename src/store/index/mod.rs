@@ -17,10 +17,12 @@ mod check;
 pub mod draft;
 mod filter;
 pub mod format;
+mod gathered;
 pub mod read;
 mod search;
 pub mod write;
 
+pub(super) use filter::Filter;
 pub use format::{ChunkRow, Codec, Extent, FileRow, LookupRow, ObjectRow, PackRow, Row, Stored, Table};
 pub use read::{BlockCache, Index};
 pub use search::Finder;

@@ -4,6 +4,7 @@
 //! sections moves along, and everything that pointed into it is shifted. Packs are never touched by that. The file is
 //! written front to back, and never held whole. Where it goes, and making it durable, belong to `publish`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -13,30 +14,12 @@ use super::format::{
     BLOCK, BLOCK_HASH, ChunkRow, Codec, Extent, FileRow, LookupRow, ObjectRow, PackRow, Row, Stored, TRAILER,
     Table, Trailer,
 };
+use super::gathered::{BlobDraft, BodyDraft, FileDraft};
 use super::read::Index;
 use crate::store::error::StoreError;
 use crate::store::id::{IndexId, ObjectId, PackId, Sha256};
 use crate::store::object::Kind;
-
-#[derive(Debug, Clone)]
-struct FileDraft {
-    size: u64,
-    extents: Vec<Extent>,
-}
-
-#[derive(Debug, Clone)]
-enum ObjectDraft {
-    Blob(Sha256),
-    Pointer(Sha256),
-    Body { kind: Kind, codec: Codec, raw_len: u32, bytes: Vec<u8> },
-}
-
-impl ObjectDraft {
-    /// The stored bytes of a body; a blob has none.
-    fn body(&self) -> &[u8] {
-        if let Self::Body { bytes, .. } = self { bytes } else { &[] }
-    }
-}
+use crate::store::sorted::{Room, Sorted};
 
 /// Gathers the rows of one index.
 #[derive(Debug, Clone)]
@@ -44,8 +27,15 @@ pub struct IndexBuilder {
     packs: BTreeMap<PackId, Arc<PackDraft>>,
     here: PackDraft,
     here_bytes: Vec<u8>,
-    files: BTreeMap<Sha256, FileDraft>,
-    objects: BTreeMap<ObjectId, ObjectDraft>,
+    /// Packs that went into the data section, and where each begins there: extents that name one mean that.
+    inlined: BTreeMap<PackId, u64>,
+    files: Sorted<Sha256, FileDraft>,
+    /// Extents of all files.
+    extents: usize,
+    blobs: Sorted<ObjectId, BlobDraft>,
+    bodies: Sorted<ObjectId, BodyDraft>,
+    /// Stored bytes of all bodies.
+    body_bytes: usize,
 }
 
 impl Default for IndexBuilder {
@@ -54,8 +44,12 @@ impl Default for IndexBuilder {
             packs: BTreeMap::new(),
             here: PackDraft::new(PackId::HERE),
             here_bytes: Vec::new(),
-            files: BTreeMap::new(),
-            objects: BTreeMap::new(),
+            inlined: BTreeMap::new(),
+            files: Sorted::default(),
+            extents: 0,
+            blobs: Sorted::default(),
+            bodies: Sorted::default(),
+            body_bytes: 0,
         }
     }
 }
@@ -75,23 +69,22 @@ impl IndexBuilder {
 
     /// Puts a pack's bytes into the data section instead of a file, and repoints what points at it.
     pub fn inline_pack(&mut self, pack: &PackDraft, stored: &[u8]) {
-        let base = self.here.append(pack);
+        self.inlined.insert(pack.id, self.here.append(pack));
         self.here_bytes.extend_from_slice(stored);
-        for extent in self.files.values_mut().flat_map(|file| &mut file.extents).filter(|e| e.pack == pack.id)
-        {
-            *extent = Extent { pack: PackId::HERE, start: extent.start + base, len: extent.len };
+    }
+
+    /// Notes what makes up a file's content, unless that was said before. The extents must add up to `size`.
+    pub fn add_file(&mut self, sha256: Sha256, size: u64, extents: Vec<Extent>) {
+        debug_assert_eq!(extents.iter().map(|e| e.len).sum::<u64>(), size);
+        let count = extents.len();
+        if self.files.insert_first(sha256, FileDraft { size, extents }) {
+            self.extents += count;
         }
     }
 
-    /// Notes what makes up a file's content. The extents must add up to `size`.
-    pub fn add_file(&mut self, sha256: Sha256, size: u64, extents: Vec<Extent>) {
-        debug_assert_eq!(extents.iter().map(|e| e.len).sum::<u64>(), size);
-        self.files.entry(sha256).or_insert(FileDraft { size, extents });
-    }
-
-    /// Takes back what was said of a file's content.
+    /// Takes back what was said of a file's content, of which nothing may have been moved to a run.
     pub fn forget_file(&mut self, sha256: Sha256) {
-        self.files.remove(&sha256);
+        self.extents -= self.files.remove(&sha256).map_or(0, |file| file.extents.len());
     }
 
     /// Whether any file was added.
@@ -100,33 +93,49 @@ impl IndexBuilder {
     }
 
     /// Whether this file was added before.
-    pub fn has_file(&self, sha256: Sha256) -> bool {
-        self.files.contains_key(&sha256)
+    pub fn has_file(&self, sha256: Sha256) -> io::Result<bool> {
+        self.files.get(&sha256).map(|found| found.is_some())
     }
 
     /// Notes which content a blob id stands for.
     pub fn add_blob(&mut self, id: ObjectId, sha256: Sha256, pointer: bool) {
-        let draft = if pointer { ObjectDraft::Pointer(sha256) } else { ObjectDraft::Blob(sha256) };
-        self.objects.insert(id, draft);
+        self.blobs.insert(id, BlobDraft { sha256, pointer });
     }
 
     /// Adds the body of a tree, commit or tag, as stored.
     pub fn add_body(&mut self, id: ObjectId, kind: Kind, codec: Codec, raw_len: u32, bytes: Vec<u8>) {
-        self.objects.insert(id, ObjectDraft::Body { kind, codec, raw_len, bytes });
+        self.body_bytes += bytes.len();
+        let before = self.bodies.insert(id, BodyDraft { kind, codec, raw_len, bytes });
+        self.body_bytes -= before.map_or(0, |before| before.bytes.len());
     }
 
     /// What was added under this id, if anything.
-    pub fn object(&self, id: ObjectId) -> Option<Added<'_>> {
-        self.objects.get(&id).map(|draft| match draft {
-            ObjectDraft::Blob(sha256) => Added::Blob(*sha256),
-            ObjectDraft::Pointer(sha256) => Added::Pointer(*sha256),
-            ObjectDraft::Body { kind, codec, raw_len, bytes } => Added::Body(*kind, *codec, *raw_len, bytes),
-        })
+    pub fn object(&self, id: ObjectId) -> io::Result<Option<Added<'_>>> {
+        if let Some(blob) = self.blobs.get(&id)? {
+            let BlobDraft { sha256, pointer } = *blob;
+            return Ok(Some(if pointer { Added::Pointer(sha256) } else { Added::Blob(sha256) }));
+        }
+        let body = self.bodies.get(&id)?;
+        Ok(body.map(|body| {
+            let (kind, codec, raw_len) = (body.kind, body.codec, body.raw_len);
+            let bytes = match body {
+                Cow::Borrowed(body) => Cow::Borrowed(&body.bytes[..]),
+                Cow::Owned(body) => Cow::Owned(body.bytes),
+            };
+            Added::Body(kind, codec, raw_len, bytes)
+        }))
     }
 
     /// Forgets trees, commits and tags: they were built on a state that is no longer the newest.
     pub fn drop_bodies(&mut self) {
-        self.objects.retain(|_, draft| !matches!(draft, ObjectDraft::Body { .. }));
+        (self.bodies, self.body_bytes) = (Sorted::default(), 0);
+    }
+
+    /// Moves to `room` what is held beyond it of files and objects.
+    pub(in crate::store) fn spill(&mut self, room: &mut Room<'_>) -> io::Result<()> {
+        self.files.spill(room)?;
+        self.blobs.spill(room)?;
+        self.bodies.spill(room)
     }
 
     /// Takes over everything an existing index says, so that it can be retired, but for packs that are gone and
@@ -178,7 +187,9 @@ impl IndexBuilder {
                     StoreError::damaged(&super::path_of(index.id()), "an extent is beyond all bounds")
                 })?;
             }
-            self.files.entry(file.sha256).or_insert(FileDraft { size: file.size, extents });
+            if !self.has_file(file.sha256).map_err(StoreError::io("read", "tmp"))? {
+                self.add_file(file.sha256, file.size, extents);
+            }
         }
         Ok(())
     }
@@ -186,15 +197,17 @@ impl IndexBuilder {
     fn absorb_objects(&mut self, index: &Index) -> Result<(), StoreError> {
         for object in index.rows::<ObjectRow>() {
             let ObjectRow { id, stored } = object?;
-            let draft = match stored {
-                Stored::Blob(sha256) => ObjectDraft::Blob(sha256),
-                Stored::Pointer(sha256) => ObjectDraft::Pointer(sha256),
+            if self.object(id).map_err(StoreError::io("read", "tmp"))?.is_some() {
+                continue;
+            }
+            match stored {
+                Stored::Blob(sha256) => self.add_blob(id, sha256, false),
+                Stored::Pointer(sha256) => self.add_blob(id, sha256, true),
                 Stored::Body { kind, codec, offset, stored_len, raw_len } => {
                     let bytes = index.data(offset, u64::from(stored_len))?;
-                    ObjectDraft::Body { kind, codec, raw_len, bytes }
+                    self.add_body(id, kind, codec, raw_len, bytes);
                 }
-            };
-            self.objects.entry(id).or_insert(draft);
+            }
         }
         Ok(())
     }
@@ -204,7 +217,8 @@ impl IndexBuilder {
         self.packs.is_empty()
             && self.here.chunks().is_empty()
             && self.files.is_empty()
-            && self.objects.is_empty()
+            && self.blobs.is_empty()
+            && self.bodies.is_empty()
     }
 
     /// Exactly how many bytes [`IndexBuilder::write`] will write.
@@ -216,28 +230,76 @@ impl IndexBuilder {
     /// How many bytes the sections of [`IndexBuilder::write`] will have.
     pub fn estimated_len(&self) -> u64 {
         let chunks: usize = self.packs_in_order().map(|pack| pack.chunks().len()).sum();
-        let extents: usize = self.files.values().map(|file| file.extents.len()).sum();
-        let bodies: usize = self.objects.values().map(|draft| draft.body().len()).sum();
         let packs = self.packs.len() + usize::from(!self.here.chunks().is_empty());
         let rows = chunks * (ChunkRow::LEN + LookupRow::LEN)
             + packs * PackRow::LEN
             + self.files.len() * FileRow::LEN
-            + extents * Extent::LEN
-            + self.objects.len() * ObjectRow::LEN;
-        (rows + bodies + self.here_bytes.len()) as u64
+            + self.extents * Extent::LEN
+            + (self.blobs.len() + self.bodies.len()) * ObjectRow::LEN;
+        (rows + self.body_bytes + self.here_bytes.len()) as u64
     }
 
     /// Writes the file, front to back; answers its name and its length in bytes.
     pub fn write(&self, out: &mut dyn Write) -> io::Result<(IndexId, u64)> {
         let mut layout = Layout::new(out);
         layout.packs(self.packs_in_order())?;
-        layout.files(&self.files)?;
-        layout.objects(&self.objects, self.here_bytes.len() as u64)?;
+        self.write_files(&mut layout)?;
+        layout.rows(self.objects()?)?;
         layout.section(Table::Data, |layout| {
             layout.bytes(&self.here_bytes)?;
-            self.objects.values().try_for_each(|draft| layout.bytes(draft.body()))
+            self.bodies.iter()?.try_for_each(|body| layout.bytes(&body?.1.bytes))
         })?;
         layout.finish()
+    }
+
+    fn write_files(&self, layout: &mut Layout<'_>) -> io::Result<()> {
+        let mut first_extent = 0;
+        layout.rows(self.files.iter()?.map(|file| {
+            let (sha256, file) = file?;
+            let extent_count = count(file.extents.len());
+            first_extent += extent_count;
+            let first_extent = first_extent - extent_count;
+            Ok(FileRow { sha256, size: file.size, first_extent, extent_count })
+        }))?;
+        layout.section(Table::Extents, |layout| {
+            for file in self.files.iter()? {
+                file?.1.extents.iter().try_for_each(|extent| layout.row(&self.placed(*extent)))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Where an extent is now that its pack may have gone into the data section.
+    fn placed(&self, extent: Extent) -> Extent {
+        let base = self.inlined.get(&extent.pack);
+        base.map_or(extent, |base| Extent { pack: PackId::HERE, start: extent.start + base, ..extent })
+    }
+
+    /// Rows of objects; their bodies come one after the other behind the content in the data section.
+    fn objects(&self) -> io::Result<impl Iterator<Item = io::Result<ObjectRow>>> {
+        let (mut blobs, mut bodies) = (self.blobs.iter()?.peekable(), self.bodies.iter()?.peekable());
+        let mut next = self.here_bytes.len() as u64;
+        let mut of_body = move |(id, body): (ObjectId, Cow<'_, BodyDraft>)| {
+            let BodyDraft { kind, codec, raw_len, ref bytes } = *body;
+            let (offset, stored_len) = (next, count(bytes.len()));
+            next += bytes.len() as u64;
+            ObjectRow { id, stored: Stored::Body { kind, codec, offset, stored_len, raw_len } }
+        };
+        let of_blob = |(id, blob): (ObjectId, Cow<'_, BlobDraft>)| {
+            let BlobDraft { sha256, pointer } = *blob;
+            ObjectRow { id, stored: if pointer { Stored::Pointer(sha256) } else { Stored::Blob(sha256) } }
+        };
+        Ok(std::iter::from_fn(move || {
+            let is_body = match (blobs.peek(), bodies.peek()) {
+                (Some(Ok((blob, _))), Some(Ok((body, _)))) => body < blob,
+                (blob, body) => blob.is_none() || matches!(body, Some(Err(_))),
+            };
+            if is_body {
+                bodies.next().map(|body| body.map(&mut of_body))
+            } else {
+                blobs.next().map(|blob| blob.map(of_blob))
+            }
+        }))
     }
 
     fn packs_in_order(&self) -> impl Iterator<Item = &PackDraft> + Clone {
@@ -277,23 +339,22 @@ impl<'w> Layout<'w> {
         Ok(())
     }
 
-    fn rows<R: Row>(&mut self, rows: impl Iterator<Item = R>) -> io::Result<()> {
-        self.section(R::TABLE, |layout| {
-            for row in rows {
-                row.encode(&mut layout.gathered);
-                layout.spill(GATHERED)?;
-            }
-            Ok(())
-        })
+    fn rows<R: Row>(&mut self, mut rows: impl Iterator<Item = io::Result<R>>) -> io::Result<()> {
+        self.section(R::TABLE, |layout| rows.try_for_each(|row| layout.row(&row?)))
+    }
+
+    fn row<R: Row>(&mut self, row: &R) -> io::Result<()> {
+        row.encode(&mut self.gathered);
+        self.flush(GATHERED)
     }
 
     fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.gathered.extend_from_slice(bytes);
-        self.spill(GATHERED)
+        self.flush(GATHERED)
     }
 
     /// Writes whole blocks once there are `least` bytes; the last block of all need not be whole.
-    fn spill(&mut self, least: usize) -> io::Result<()> {
+    fn flush(&mut self, least: usize) -> io::Result<()> {
         if self.gathered.len() < least {
             return Ok(());
         }
@@ -311,56 +372,27 @@ impl<'w> Layout<'w> {
         self.rows(packs.clone().map(|pack| {
             let chunk_count = count(pack.chunks().len());
             first_chunk += chunk_count;
-            PackRow {
+            Ok(PackRow {
                 id: pack.id,
                 stored_len: pack.stored_len(),
                 raw_len: pack.raw_len(),
                 first_chunk: first_chunk - chunk_count,
                 chunk_count,
-            }
+            })
         }))?;
-        self.rows(packs.clone().flat_map(|pack| pack.chunks().iter()))?;
+        self.rows(packs.clone().flat_map(|pack| pack.chunks().iter()).map(Ok))?;
         let mut lookup: Vec<LookupRow> = Vec::with_capacity(first_chunk as usize);
         let hashes = packs.flat_map(|pack| pack.chunks().iter()).map(|chunk| chunk.hash);
         lookup.extend(
             (0..).zip(hashes).map(|(chunk, hash)| LookupRow { prefix: LookupRow::prefix_of(hash), chunk }),
         );
         lookup.sort_unstable_by_key(|row| (row.prefix, row.chunk));
-        self.rows(lookup.into_iter())
-    }
-
-    fn files(&mut self, files: &BTreeMap<Sha256, FileDraft>) -> io::Result<()> {
-        let mut first_extent = 0;
-        self.rows(files.iter().map(|(sha256, file)| {
-            let extent_count = count(file.extents.len());
-            first_extent += extent_count;
-            let first_extent = first_extent - extent_count;
-            FileRow { sha256: *sha256, size: file.size, first_extent, extent_count }
-        }))?;
-        self.rows(files.values().flat_map(|file| file.extents.iter().copied()))
-    }
-
-    /// Rows of objects whose bodies come one after the other from `data` on in the data section.
-    fn objects(&mut self, objects: &BTreeMap<ObjectId, ObjectDraft>, data: u64) -> io::Result<()> {
-        let mut next = data;
-        self.rows(objects.iter().map(|(&id, draft)| {
-            let offset = next;
-            next += draft.body().len() as u64;
-            let stored = match draft {
-                ObjectDraft::Blob(sha256) => Stored::Blob(*sha256),
-                ObjectDraft::Pointer(sha256) => Stored::Pointer(*sha256),
-                ObjectDraft::Body { kind, codec, raw_len, bytes } => {
-                    let (kind, codec, raw_len, stored_len) = (*kind, *codec, *raw_len, count(bytes.len()));
-                    Stored::Body { kind, codec, offset, stored_len, raw_len }
-                }
-            };
-            ObjectRow { id, stored }
-        }))
+        self.rows(lookup.into_iter().map(Ok))
     }
 
     /// Ends the file; answers its name and its length.
     fn finish(mut self) -> io::Result<(IndexId, u64)> {
-        self.spill(0)?;
+        self.flush(0)?;
         let block_count = count(self.hashes.len() / BLOCK_HASH);
         let mut tail = self.hashes;
         tail.extend(Trailer { sections: self.sections, block_count }.encode());
@@ -377,7 +409,7 @@ pub enum Added<'a> {
     /// A blob that is the LFS pointer of this content.
     Pointer(Sha256),
     /// A body as stored: kind, codec, decoded length, bytes.
-    Body(Kind, Codec, u32, &'a [u8]),
+    Body(Kind, Codec, u32, Cow<'a, [u8]>),
 }
 
 /// The check of one block of the sections.

@@ -143,7 +143,7 @@ impl Transaction<'_> {
                 each(Storing::Done { stored, fingerprint, seen: false });
                 return Ok(());
             }
-            Item::Seen(blob, size) => self.find_stored(blob, size, pointer),
+            Item::Seen(blob, size) => self.find_stored(blob, size, pointer)?,
             Item::Large => None,
         };
         if let Some(stored) = seen {
@@ -158,12 +158,17 @@ impl Transaction<'_> {
     }
 
     /// The content that blob `blob` stands for, if all of it is still there and it has that size.
-    fn find_stored(&mut self, blob: ObjectId, size: u64, pointer: bool) -> Option<StoredFile> {
+    fn find_stored(
+        &mut self,
+        blob: ObjectId,
+        size: u64,
+        pointer: bool,
+    ) -> Result<Option<StoredFile>, StoreError> {
         let catalog = &self.base.catalog;
-        let (sha256, is_pointer) = catalog.blob(blob).ok()?;
-        let found = unless_damaged(catalog.file_size(sha256))?;
-        let fits = found == size && is_pointer == (pointer && size > 0) && self.is_known(sha256);
-        fits.then_some(StoredFile { sha256, size, blob, new_bytes: 0 })
+        let Ok((sha256, is_pointer)) = catalog.blob(blob) else { return Ok(None) };
+        let found = unless_damaged(catalog.file_size(sha256));
+        let fits = found == Some(size) && is_pointer == (pointer && size > 0) && self.is_known(sha256)?;
+        Ok(fits.then_some(StoredFile { sha256, size, blob, new_bytes: 0 }))
     }
 }
 

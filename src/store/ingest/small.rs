@@ -78,7 +78,7 @@ impl Transaction<'_> {
     pub(super) fn store_small(&mut self, mut small: Small) -> Result<StoredFile, StoreError> {
         let size = small.bytes.len() as u64;
         let mut new_bytes = 0;
-        if !self.is_known(small.sha256) {
+        if !self.is_known(small.sha256)? {
             if small.chunks.is_empty() {
                 small.chunks = encode(&small.bytes, self.compression);
             }

@@ -16,6 +16,7 @@ use crate::store::media::Media;
 use crate::store::media::memory::MemoryMedia;
 use crate::store::object::Timestamp;
 use crate::store::publish::{Change, create_vault};
+use crate::store::sorted::HELD;
 use crate::store::transaction::Context;
 use crate::store::vault::{Settings, Vault};
 
@@ -44,7 +45,7 @@ impl Transaction<'_> {
         let runs = runs(&found);
         let mut credit = Credit::default();
         let known: u64 = runs.iter().filter(|run| credit.decide(run)).map(|run| run.len).sum();
-        let new_bytes = if self.is_known(sha256) {
+        let new_bytes = if self.is_known(sha256).unwrap() {
             discard(&*self.vault.media, &tmp);
             0
         } else if compression == Compression::None && known * WORTH_SHARING < size {
@@ -423,7 +424,13 @@ fn many() -> Many {
 }
 
 fn store_many(sources: &Many, workers: usize) -> (MemoryMedia, Vec<StoredFile>) {
+    store_many_held(sources, workers, HELD)
+}
+
+/// The same, with little held of the rows of the index.
+fn store_many_held(sources: &Many, workers: usize, held: usize) -> (MemoryMedia, Vec<StoredFile>) {
     let (media, vault) = new_vault();
+    vault.hold_at_most(held);
     let mut transaction = vault.begin(context(1)).unwrap();
     let mut stored = Vec::new();
     let mut each = |event| match event {
@@ -448,6 +455,18 @@ fn the_number_of_workers_changes_nothing() {
         let (many, same) = store_many(&sources, workers);
         assert!(many.files() == one.files() && same == stored, "{workers} workers");
         assert_eq!(many.operations(), one.operations(), "{workers} workers");
+    }
+}
+
+#[test]
+fn how_much_is_held_in_memory_changes_nothing() {
+    let sources = many();
+    let (all, stored) = store_many(&sources, 2);
+    for held in [0, 3000] {
+        let (little, same) = store_many_held(&sources, 2, held);
+        assert!(little.files() == all.files() && same == stored, "{held}");
+        let runs = little.operations().len() - all.operations().len();
+        assert!(runs > 20, "{runs} more steps");
     }
 }
 
