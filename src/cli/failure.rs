@@ -73,6 +73,16 @@ impl Failure {
         Self { message: format!("{}: {}", folder.display(), self.message), ..self }
     }
 
+    /// Whether it has this code.
+    pub(super) fn is(&self, code: &str) -> bool {
+        self.code == code
+    }
+
+    /// The same failure, saying something more.
+    pub(super) fn and(self, more: &str) -> Self {
+        Self { message: format!("{}; {more}", self.message), ..self }
+    }
+
     /// Nothing left to say, and the exit code says it failed: `verify` has printed what it found.
     pub(super) fn reported(code: &'static str) -> Self {
         Self::new(code, "")

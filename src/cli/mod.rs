@@ -22,6 +22,7 @@ mod style;
 mod table;
 mod when;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _};
@@ -48,15 +49,21 @@ pub fn main() -> ExitCode {
             return if error.print().is_ok() { ExitCode::from(code) } else { ExitCode::FAILURE };
         }
     };
-    let cli = match Cli::from_arg_matches(&matches) {
+    let mut cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
+    cli.vault = cli.given.clone().or_else(vault_of_environment).unwrap_or_else(|| ".".into());
     start_logging();
     match commands::run(&cli, &matches) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(cli.json),
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "cli is where the environment is read")]
+fn vault_of_environment() -> Option<PathBuf> {
+    std::env::var_os("HUBVAULT_DIR").filter(|folder| !folder.is_empty()).map(PathBuf::from)
 }
 
 /// Diagnostics for those who ask: `HUBVAULT_LOG=debug`. What users must know is printed, not logged,
