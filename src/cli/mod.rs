@@ -13,6 +13,7 @@ mod failure;
 mod graph;
 mod identity;
 mod memory;
+mod notices;
 mod output;
 mod pager;
 mod parse;
@@ -27,7 +28,6 @@ use std::process::ExitCode;
 
 use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _};
 use jiff::ZonedDateTime;
-use tracing_subscriber::EnvFilter;
 
 pub use reference::markdown as reference;
 
@@ -54,7 +54,7 @@ pub fn main() -> ExitCode {
         Err(error) => error.exit(),
     };
     cli.vault = cli.given.clone().or_else(vault_of_environment).unwrap_or_else(|| ".".into());
-    start_logging();
+    notices::start_logging(cli.json);
     match commands::run(&cli, &matches) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(cli.json),
@@ -64,16 +64,4 @@ pub fn main() -> ExitCode {
 #[expect(clippy::disallowed_methods, reason = "cli is where the environment is read")]
 fn vault_of_environment() -> Option<PathBuf> {
     std::env::var_os("HUBVAULT_DIR").filter(|folder| !folder.is_empty()).map(PathBuf::from)
-}
-
-/// Diagnostics for those who ask: `HUBVAULT_LOG=debug`. What users must know is printed, not logged,
-/// but for what the library waits for: it knows nobody to tell.
-fn start_logging() {
-    let filter = EnvFilter::try_from_env("HUBVAULT_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("error,hubvault::waiting=warn"));
-    let subscriber =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
-    if let Err(error) = subscriber.try_init() {
-        tracing::debug!(%error, "logging was started before");
-    }
 }

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use super::{say, tell};
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
-use crate::cli::{output, parse};
+use crate::cli::{notices, output, parse};
 use crate::ops::RepoPath;
 use crate::ops::merge::{Favor, MergeConflict, Resolution};
 
@@ -116,9 +116,11 @@ pub(super) fn warn_of_limit(limited: bool) -> Result<(), Failure> {
     if !limited {
         return Ok(());
     }
-    tell(
-        "warning: too many files came and went to compare them all; only renames of equal files and of files that \
-         kept their name were followed",
+    notices::warning(
+        false,
+        None,
+        "too many files came and went to compare them all; only renames of equal files and of files that kept their name \
+         were followed",
     )
 }
 
