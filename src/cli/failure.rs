@@ -10,6 +10,7 @@ use hubvault_platform::{MountError, UnmountError};
 use serde_json::json;
 
 use super::output::{json_line, printable};
+use super::paths::is_pattern;
 use super::progress::INTERRUPTED;
 use crate::ops::OpsError;
 use crate::snapshot::{SnapshotError, StoreError};
@@ -117,7 +118,9 @@ impl Failure {
 
 impl From<OpsError> for Failure {
     fn from(error: OpsError) -> Self {
-        Self::new(error.code(), error)
+        let was_pattern = matches!(&error, OpsError::Snapshot(SnapshotError::EntryNotFound { path, .. }) if is_pattern(path));
+        let failure = Self::new(error.code(), error);
+        if was_pattern { failure.and("this takes a path, and no pattern") } else { failure }
     }
 }
 

@@ -65,3 +65,4 @@ pub fn main() -> ExitCode {
 fn vault_of_environment() -> Option<PathBuf> {
     std::env::var_os("HUBVAULT_DIR").filter(|folder| !folder.is_empty()).map(PathBuf::from)
 }
+mod paths;

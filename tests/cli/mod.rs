@@ -42,6 +42,7 @@ mod op;
 mod optimize;
 #[cfg(unix)]
 mod pager;
+mod paths;
 mod reference;
 mod reflog;
 mod refs;

@@ -10,6 +10,7 @@ use crate::cli::changes::{self, DiffFlags, Format, Look};
 use crate::cli::failure::Failure;
 use crate::cli::output::{JsonArray, stdout};
 use crate::cli::pager::Screen;
+use crate::cli::paths::or_path;
 use crate::ops::diff::models::CommitChangeInfo;
 
 /// Show what differs between two revisions
@@ -49,7 +50,8 @@ fn sides(revisions: &[String]) -> Result<(&str, &str), Failure> {
 pub(super) fn run(cli: &Cli, args: &DiffArgs) -> Result<(), Failure> {
     let (old, new) = sides(&args.revisions)?;
     let repository = open(cli)?;
-    let comparison = repository.compare(Some(old), new, args.flags.options(&args.paths)?)?;
+    let comparison = repository.compare(Some(old), new, args.flags.options(&args.paths)?);
+    let comparison = comparison.map_err(|error| or_path(&repository, error.into(), &args.revisions))?;
     let found = comparison.changes()?;
     if cli.json {
         let mut array = JsonArray::new(stdout());

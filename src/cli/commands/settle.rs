@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use super::{say, tell};
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
+use crate::cli::paths::{Use, repo_path};
 use crate::cli::{notices, output, parse};
 use crate::ops::RepoPath;
 use crate::ops::merge::{Favor, MergeConflict, Resolution};
@@ -52,7 +53,7 @@ impl SettleArgs {
 
     /// What is to be at which path.
     pub(super) fn resolutions(&self) -> Result<Vec<(RepoPath, Resolution)>, Failure> {
-        let path = |text: &str| RepoPath::new(text).map_err(|error| Failure::new("unsupported-path", error));
+        let path = |text: &str| repo_path(text, Use::Settle);
         let mut found = Vec::new();
         let plain = [
             (&self.ours, Resolution::Ours),
