@@ -13,7 +13,7 @@ use super::style::When;
 /// A vault keeps every committed version of your models and datasets, each byte once. Commit files with
 /// `hv commit`, look at history with `hv log`, and read any version as a folder with `hv mount`.
 #[derive(Debug, Parser)]
-#[command(name = "hv", version, arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(name = "hv", version, arg_required_else_help = true)]
 #[command(after_help = "Start here:
   hv init vault                              make a vault
   hv -C vault commit -m 'First' ./my-model   commit a folder

@@ -26,6 +26,7 @@ mod export;
 mod gc;
 #[cfg(unix)]
 mod git;
+mod git_words;
 mod identity;
 mod init;
 #[cfg(unix)]
