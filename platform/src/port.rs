@@ -265,8 +265,8 @@ pub trait ReadOnlyTree: Send + Sync + fmt::Debug + 'static {
     /// [`PortError::NotFound`], [`PortError::Io`].
     fn list_xattrs(&self, node: NodeId) -> Result<Vec<Vec<u8>>, PortError>;
 
-    /// Figures about the tree's own working, for whoever looks after mounts: names and numbers.
-    fn figures(&self) -> Vec<(&'static str, u64)> {
+    /// What the tree shows and how it works, for whoever looks after mounts: names, and values of one line.
+    fn figures(&self) -> Vec<(&'static str, String)> {
         Vec::new()
     }
 

@@ -178,12 +178,15 @@ fn may_end(holders: &[Holder]) -> bool {
     holders.iter().all(|holder| holder.pid != std::process::id())
 }
 
+/// Those who use a mount, for a message. This process is there only because whoever started it is.
 fn in_use_by(holders: &[Holder]) -> String {
-    if holders.is_empty() {
-        return String::new();
+    let others = holders.iter().filter(|holder| holder.pid != std::process::id());
+    let names: Vec<String> = others.map(Holder::to_string).collect();
+    match (names.as_slice(), holders) {
+        ([], []) => String::new(),
+        ([], _) => " by this command, which was started in there".to_owned(),
+        _ => format!(" by {}", names.join(", ")),
     }
-    let names: Vec<String> = holders.iter().map(Holder::to_string).collect();
-    format!(" by {}", names.join(", "))
 }
 
 #[cfg(test)]
@@ -205,6 +208,9 @@ mod tests {
             error.to_string(),
             "/m is in use by bash (pid 7), python3 (pid 9): close what uses it, or run `hv umount --force /m`"
         );
+        let myself = Holder { pid: std::process::id(), name: "hv".into() };
+        assert_eq!(in_use_by(&[Holder { pid: 7, name: "bash".into() }, myself.clone()]), " by bash (pid 7)");
+        assert_eq!(in_use_by(&[myself]), " by this command, which was started in there");
         let unknown = UnmountError::Busy { mountpoint: "/m".into(), holders: Vec::new() };
         assert_eq!(unknown.to_string(), "/m is in use: close what uses it, or run `hv umount --force /m`");
     }

@@ -13,7 +13,7 @@ use super::style::When;
 /// A vault keeps every committed version of your models and datasets, each byte once. Commit files with
 /// `hv commit`, look at history with `hv log`, and read any version as a folder with `hv mount`.
 #[derive(Debug, Parser)]
-#[command(name = "hv", version, arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(name = "hv", version, arg_required_else_help = true)]
 #[command(after_help = "Start here:
   hv init vault                              make a vault
   hv -C vault commit -m 'First' ./my-model   commit a folder
@@ -23,16 +23,17 @@ use super::style::When;
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict (somebody committed first),
 5 damaged vault, 6 mounting is not possible here, 130 interrupted.")]
 pub(super) struct Cli {
-    /// The vault's folder
+    // Not clap's `env`: it takes a variable for a word of the command line, and shows it in every usage line.
     #[arg(
         short = 'C',
         long = "vault",
         global = true,
-        env = "HUBVAULT_DIR",
-        hide_env_values = true,
         value_name = "DIR",
-        default_value = "."
+        help = "The vault's folder [env: HUBVAULT_DIR] [default: .]"
     )]
+    pub(super) given: Option<PathBuf>,
+    /// The same after the variable was asked.
+    #[arg(skip)]
     pub(super) vault: PathBuf,
     /// Report as JSON on standard output; errors, warnings and progress as lines of JSON on standard error
     #[arg(long, global = true)]

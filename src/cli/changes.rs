@@ -8,6 +8,7 @@ use super::diffstat::{self, Count, FileStat};
 use super::failure::Failure;
 use super::output::tame;
 use super::pager::Screen;
+use super::paths::{Use, repo_path};
 use super::style::{Paint, Style};
 use crate::ops::RepoPath;
 use crate::ops::diff::patch::{self, PatchLine};
@@ -109,10 +110,7 @@ pub(super) fn limits(paths: &[String]) -> Result<Vec<RepoPath>, Failure> {
     if paths.iter().any(is_root) {
         return Ok(Vec::new());
     }
-    paths
-        .iter()
-        .map(|path| RepoPath::new(path).map_err(|error| Failure::new("unsupported-path", error)))
-        .collect()
+    paths.iter().map(|path| repo_path(path, Use::Limit)).collect()
 }
 
 /// How to show lines.

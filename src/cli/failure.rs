@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::args::Command;
 use super::output::{json_line, printable};
+use super::paths::is_pattern;
 use super::progress::INTERRUPTED;
 use crate::ops::OpsError;
 use crate::snapshot::{SnapshotError, StoreError};
@@ -74,6 +75,16 @@ impl Failure {
         Self { message: format!("{}: {}", folder.display(), self.message), ..self }
     }
 
+    /// Whether it has this code.
+    pub(super) fn is(&self, code: &str) -> bool {
+        self.code == code
+    }
+
+    /// The same failure, saying something more.
+    pub(super) fn and(self, more: &str) -> Self {
+        Self { message: format!("{}; {more}", self.message), ..self }
+    }
+
     /// Nothing left to say, and the exit code says it failed: `verify` has printed what it found.
     pub(super) fn reported(code: &'static str) -> Self {
         Self::new(code, "")
@@ -118,7 +129,9 @@ impl Failure {
 
 impl From<OpsError> for Failure {
     fn from(error: OpsError) -> Self {
-        Self::new(error.code(), error)
+        let was_pattern = matches!(&error, OpsError::Snapshot(SnapshotError::EntryNotFound { path, .. }) if is_pattern(path));
+        let failure = Self::new(error.code(), error);
+        if was_pattern { failure.and("this takes a path, and no pattern") } else { failure }
     }
 }
 

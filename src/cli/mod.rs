@@ -10,24 +10,28 @@ mod commands;
 mod commits;
 mod diffstat;
 mod failure;
+mod git_words;
 mod graph;
 mod identity;
 mod memory;
+mod notices;
 mod output;
 mod pager;
 mod parse;
+mod paths;
 mod progress;
 mod reference;
 mod style;
 mod table;
 mod when;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _};
 use jiff::ZonedDateTime;
-use tracing_subscriber::EnvFilter;
 
+pub use git_words::git_words;
 pub use reference::markdown as reference;
 
 use self::args::Cli;
@@ -39,34 +43,36 @@ pub fn main() -> ExitCode {
     let grammar = when::in_arguments(Cli::command().color(colours), &ZonedDateTime::now());
     let matches = match grammar.try_get_matches_from(parse::counts(std::env::args_os())) {
         Ok(matches) => matches,
-        Err(error) if error.use_stderr() && std::env::args_os().any(|word| word == "--json") => {
-            return Failure::usage(error.render().to_string().trim()).report(true);
-        }
-        Err(error) => {
-            // clap says whether this is help (0) or a mistake (2), and where it goes.
-            let code = u8::try_from(error.exit_code()).unwrap_or(2);
-            return if error.print().is_ok() { ExitCode::from(code) } else { ExitCode::FAILURE };
-        }
+        Err(error) => return refuse(&error),
     };
-    let cli = match Cli::from_arg_matches(&matches) {
+    let mut cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
-    start_logging();
+    cli.vault = cli.given.clone().or_else(vault_of_environment).unwrap_or_else(|| ".".into());
+    notices::start_logging(cli.json);
     match commands::run(&cli, &matches) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.advised(&cli.command).report(cli.json),
     }
 }
 
-/// Diagnostics for those who ask: `HUBVAULT_LOG=debug`. What users must know is printed, not logged,
-/// but for what the library waits for: it knows nobody to tell.
-fn start_logging() {
-    let filter = EnvFilter::try_from_env("HUBVAULT_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("error,hubvault::waiting=warn"));
-    let subscriber =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
-    if let Err(error) = subscriber.try_init() {
-        tracing::debug!(%error, "logging was started before");
+/// Says what is wrong with the command line, or prints the help that was asked for.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let as_json = std::env::args_os().any(|word| word == "--json");
+    let words = std::env::args_os().skip(1).filter_map(|word| word.into_string().ok());
+    if let Some(answer) = git_words::answer(error, words) {
+        return Failure::usage(answer).report(as_json);
     }
+    if as_json && error.use_stderr() {
+        return Failure::usage(error.render().to_string().trim()).report(true);
+    }
+    // clap says whether this is help (0) or a mistake (2), and where it goes.
+    let code = u8::try_from(error.exit_code()).unwrap_or(2);
+    if error.print().is_ok() { ExitCode::from(code) } else { ExitCode::FAILURE }
+}
+
+#[expect(clippy::disallowed_methods, reason = "cli is where the environment is read")]
+fn vault_of_environment() -> Option<PathBuf> {
+    std::env::var_os("HUBVAULT_DIR").filter(|folder| !folder.is_empty()).map(PathBuf::from)
 }

@@ -155,7 +155,7 @@ mod tests {
             "hv merge source",
             "hv merge-base one",
             "hv merge-base two",
-            "hv mount target",
+            "hv mount places",
             "hv mount revision",
             "hv reset revision",
             "hv rev-parse revision",

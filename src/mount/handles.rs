@@ -104,7 +104,10 @@ impl Handles {
     }
 
     /// Bytes read so far, and files open now.
-    pub(super) fn figures(&self) -> [(&'static str, u64); 2] {
-        [("bytes_streamed", self.served.load(Relaxed)), ("open_files", self.lock().len() as u64)]
+    pub(super) fn figures(&self) -> [(&'static str, String); 2] {
+        [
+            ("bytes_streamed", self.served.load(Relaxed).to_string()),
+            ("open_files", self.lock().len().to_string()),
+        ]
     }
 }

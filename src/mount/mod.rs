@@ -194,9 +194,11 @@ impl ReadOnlyTree for SnapshotTree {
         self.content.list_xattrs(&self.node(node)?.entry())
     }
 
-    fn figures(&self) -> Vec<(&'static str, u64)> {
-        let cached = ("cache_bytes", self.content.snapshot().cached_bytes() as u64);
-        self.files.figures().into_iter().chain([cached]).collect()
+    fn figures(&self) -> Vec<(&'static str, String)> {
+        let snapshot = self.content.snapshot();
+        let shown =
+            [("commit", snapshot.id().to_string()), ("cache_bytes", snapshot.cached_bytes().to_string())];
+        self.files.figures().into_iter().chain(shown).collect()
     }
 
     fn volume(&self) -> VolumeInfo {

@@ -87,17 +87,27 @@ impl FileChange {
     pub fn path(&self) -> &[u8] {
         self.new.as_ref().or(self.old.as_ref()).map_or(&[], |file| &file.path)
     }
+
+    /// Two files, wherever they are, as one that changed; `None` when they are the same.
+    pub fn between(old: FileAt, new: FileAt) -> Option<Self> {
+        let kind = kind_of(Some(old.leaf), Some(new.leaf));
+        (old.leaf != new.leaf).then_some(Self { kind, old: Some(old), new: Some(new) })
+    }
+}
+
+fn kind_of(old: Option<Leaf>, new: Option<Leaf>) -> ChangeKind {
+    let is_link = |leaf: Leaf| leaf.mode == Mode::Symlink;
+    match (old, new) {
+        (None, _) => ChangeKind::Added,
+        (_, None) => ChangeKind::Deleted,
+        (Some(old), Some(new)) if is_link(old) != is_link(new) => ChangeKind::TypeChanged,
+        _ => ChangeKind::Modified,
+    }
 }
 
 impl From<Change> for FileChange {
     fn from(change: Change) -> Self {
-        let is_link = |leaf: Leaf| leaf.mode == Mode::Symlink;
-        let kind = match (change.old, change.new) {
-            (None, _) => ChangeKind::Added,
-            (_, None) => ChangeKind::Deleted,
-            (Some(old), Some(new)) if is_link(old) != is_link(new) => ChangeKind::TypeChanged,
-            _ => ChangeKind::Modified,
-        };
+        let kind = kind_of(change.old, change.new);
         let at = |leaf: Option<Leaf>| leaf.map(|leaf| FileAt { path: change.path.clone(), leaf });
         let (old, new) = (at(change.old), at(change.new));
         Self { kind, old, new }

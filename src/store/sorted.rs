@@ -438,7 +438,7 @@ mod tests {
         let media = MemoryMedia::new();
         let mut scratch = scratch(&media);
         let mut rows = Rows::default();
-        (0..5000u16).for_each(|key| drop(rows.insert(key.to_be_bytes(), value(1))));
+        (0..5000u16).for_each(|key| assert_eq!(rows.insert(key.to_be_bytes(), value(1)), None));
         rows.spill(&mut Room { media: &media, scratch: &mut scratch, most: 1 << 20 }).unwrap();
         assert!(!media.files().keys().any(|path| path.starts_with("tmp/")));
         rows.spill(&mut Room { media: &media, scratch: &mut scratch, most: 1 << 10 }).unwrap();

@@ -39,7 +39,6 @@ fn a_range_is_clamped_to_the_file() {
 fn what_is_not_a_file_is_an_error_that_says_so() {
     let desk = Desk::new();
     desk.commit_file("d/f", "1");
-    desk.on(["cat", "d/f"]).fails(2, &["REV:PATH", ":d/f"]);
     desk.on(["cat", ":d"]).fails(1, &["`d`", "is a folder"]);
     desk.on(["cat", ":"]).fails(1, &["is a folder"]);
     desk.on(["cat", ":d/none"]).fails(3, &["`d/none` is not in"]);

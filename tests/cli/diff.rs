@@ -110,6 +110,29 @@ fn tensors_are_compared_one_by_one() {
 }
 
 #[test]
+fn two_files_of_any_revisions_are_compared() {
+    let desk = Desk::new();
+    let f32s = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
+    let model = |values: &[f32]| safetensors(&[("w", "F32", &[2], f32s(values))]);
+    desk.commit_file("a.safetensors", model(&[1.0, 2.0]));
+    desk.commit_file("b.safetensors", model(&[1.0, 4.0]));
+    desk.commit_file("d/t", "1\n2\n");
+    desk.commit_file("d/t", "1\n3\n");
+    let text = desk.on(["diff", "HEAD:a.safetensors", ":b.safetensors", "--tensor-stats"]).text();
+    assert!(text.contains("Tensors of a/a.safetensors and b/b.safetensors differ"), "{text}");
+    assert!(text.contains("~ changed w: F32 [2], 1 of 2 elements"), "{text}");
+    let json = desk.on(["diff", "HEAD:a.safetensors", "HEAD:b.safetensors", "--json"]).json();
+    assert_eq!(json[0]["old_file"]["path"], "a.safetensors");
+    assert_eq!(json[0]["new_file"]["path"], "b.safetensors");
+    assert_eq!(desk.on(["diff", "HEAD~:d/t", "--numstat"]).text(), "1\t1\td/t");
+    assert_eq!(desk.on(["diff", "HEAD:d/t", "main:d/t"]).text(), "");
+    desk.on(["diff", "HEAD:d", "HEAD:d/t"]).fails(1, &["`d` in HEAD is a folder"]);
+    desk.on(["diff", "HEAD:absent", "HEAD:d/t"]).fails(3, &["`absent` is not in HEAD"]);
+    desk.on(["diff", "HEAD:d/t", "HEAD"]).fails(2, &["REV:PATH twice"]);
+    desk.on(["diff", "HEAD~:d/t", "HEAD:d/t", "--", "d"]).fails(2, &["leave out"]);
+}
+
+#[test]
 fn a_patch_can_be_applied() {
     let desk = Desk::new();
     let first = (0..50).fold(String::new(), |text, n| format!("{text}line {n}\n"));

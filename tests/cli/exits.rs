@@ -45,7 +45,7 @@ fn errors_are_json_when_asked_for() {
     let cases: [(&[&str], &str); 9] = [
         (&["log", "nowhere"], "revision-not-found"),
         (&["cat", ":absent"], "entry-not-found"),
-        (&["cat", "f"], "usage"),
+        (&["cat", "main"], "usage"),
         (&["branch", "main"], "ref-exists"),
         (&["branch", "a..b"], "invalid-ref-name"),
         (&["commit", "-m", "", "--delete", "f"], "invalid-argument"),

@@ -88,6 +88,10 @@ fn trees() {
     pair.same(&["ls-tree", "-r", "HEAD", "deep/"], &["ls-tree", "-r", "HEAD", "deep/"]);
     pair.same(&["ls-tree", "HEAD", "deep/er/"], &["ls-tree", "HEAD", "deep/er/"]);
     pair.same(&["ls-tree", "-l", "HEAD", "run.sh"], &["ls-tree", "-l", "HEAD", "run.sh"]);
+    for (old, new) in [("a", "a.b"), ("a", "run.sh"), ("deep/dangling", "a"), ("deep/er/empty", "a-b/x")] {
+        let words = ["diff", &format!("HEAD:{old}"), &format!("HEAD:{new}")];
+        pair.same(&words, &words);
+    }
     for revision in
         ["HEAD", "HEAD^{tree}", "HEAD:deep/er", "HEAD:deep/er/empty", "HEAD~1", "HEAD^0", "@~^{tree}"]
     {

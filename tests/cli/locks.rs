@@ -11,15 +11,26 @@ fn a_writer_says_what_it_waits_for() {
     let desk = Desk::new();
     desk.commit_file("f", "1");
     let held = File::options().read(true).write(true).open(desk.path("vault/locks/publish")).unwrap();
-    held.lock().unwrap();
-    desk.write("g", "2");
-    let mut command = desk.command(super::HV);
-    command.args(["-C", "vault", "commit", "-m", "x", "g"]).stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut writer = command.spawn().unwrap();
-    let mut told = String::new();
-    BufReader::new(writer.stderr.take().unwrap()).read_line(&mut told).unwrap();
-    assert!(told.contains("waiting for `locks/publish`"), "{told}");
-    drop(held);
-    assert!(writer.wait().unwrap().success());
+    let waiting = "waiting for another process that is writing to this vault";
+    for (at, json) in [false, true].into_iter().enumerate() {
+        held.lock().unwrap();
+        desk.write("g", at.to_string());
+        let mut command = desk.command(super::HV);
+        command.args(["-C", "vault", "commit", "-m", "x", "--author", "A <a@b>", "g"]);
+        command.args(json.then_some("--json")).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut writer = command.spawn().unwrap();
+        let mut told = String::new();
+        let mut lines = BufReader::new(writer.stderr.take().unwrap());
+        lines.read_line(&mut told).unwrap();
+        if json {
+            let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+            let wanted = serde_json::json!({ "warning": { "file": "locks/publish", "detail": waiting } });
+            assert_eq!(told, wanted);
+        } else {
+            assert_eq!(told.trim_end(), waiting);
+        }
+        held.unlock().unwrap();
+        assert!(writer.wait().unwrap().success());
+    }
     desk.on(["cat", ":g"]).ok();
 }

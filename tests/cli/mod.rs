@@ -26,6 +26,7 @@ mod export;
 mod gc;
 #[cfg(unix)]
 mod git;
+mod git_words;
 mod identity;
 mod init;
 #[cfg(unix)]
@@ -42,6 +43,7 @@ mod op;
 mod optimize;
 #[cfg(unix)]
 mod pager;
+mod paths;
 mod reference;
 mod reflog;
 mod refs;

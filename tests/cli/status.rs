@@ -36,5 +36,9 @@ fn the_vault_is_chosen_by_flag_then_variable_then_place() {
     assert_eq!(vault(desk.command(super::HV).current_dir(desk.path("other"))), "other");
     assert_eq!(vault(desk.command(super::HV).env("HUBVAULT_DIR", "vault")), "vault");
     assert_eq!(vault(desk.command(super::HV).env("HUBVAULT_DIR", "vault").args(["-C", "other"])), "other");
+    // The variable is no word of the command line.
+    let wrong = desk.command(super::HV).env("HUBVAULT_DIR", "vault").arg("merge").output().unwrap();
+    let said = String::from_utf8_lossy(&wrong.stderr).into_owned();
+    assert!(said.contains("hv merge") && !said.contains("--vault"), "{said}");
     desk.hv(["status"]).fails(3, &["no vault here", "hv init"]);
 }

@@ -62,6 +62,40 @@ fn nothing_is_left_out() {
     assert_rows("Git", "git ", GIT);
 }
 
+/// What the program answers to Git's words is what the table says, and no word of Git's that we have not is unanswered.
+#[test]
+fn the_program_answers_to_words_of_git_what_is_said_here() {
+    let words = hubvault::cli::git_words();
+    let ours = ours();
+    for (names, answer) in &words {
+        let row = section("Git").lines().find(|line| line.starts_with(&format!("| {names} |")));
+        let row = row.unwrap_or_else(|| panic!("{names} has no row"));
+        let cells: Vec<&str> = row.split(" | ").collect();
+        assert_eq!(cells[2].trim_end_matches(" |"), *answer, "{names}");
+        let instead: BTreeSet<_> = commands(cells[1]);
+        assert_eq!(instead, commands(answer), "{names}: the second column names what the third does");
+        assert!(instead.is_subset(&ours), "{instead:?}");
+    }
+    for row in rows("Git") {
+        let command = row.strip_prefix("git ").unwrap();
+        let is_answered = words.iter().any(|(names, _)| names.starts_with(&format!("`{row}`")));
+        assert_eq!(is_answered, !ours.contains(command), "`{row}`");
+    }
+}
+
+/// Names of commands that are in backticks.
+fn commands(text: &str) -> BTreeSet<String> {
+    let code = text.split('`').skip(1).step_by(2).filter_map(|code| code.strip_prefix("hv "));
+    code.map(|rest| rest.split(' ').next().unwrap().to_owned()).collect()
+}
+
+/// Commands there are.
+fn ours() -> BTreeSet<String> {
+    let reference = hubvault::cli::reference();
+    let heads = reference.lines().filter_map(|line| line.strip_prefix("## `hv ")?.strip_suffix('`'));
+    heads.map(|command| command.split(' ').next().unwrap().to_owned()).collect()
+}
+
 /// Words in backticks that start with `prefix`, up to the end of a name.
 fn named(prefix: &str) -> BTreeSet<String> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
@@ -90,12 +124,7 @@ fn methods_that_are_named_exist() {
 
 #[test]
 fn commands_that_are_named_exist_and_none_is_forgotten() {
-    let reference = hubvault::cli::reference();
-    let ours: BTreeSet<String> = reference
-        .lines()
-        .filter_map(|line| line.strip_prefix("## `hv ")?.strip_suffix('`'))
-        .map(|command| command.split(' ').next().unwrap().to_owned())
-        .collect();
+    let ours = ours();
     let mut named = named("hv ");
     named.remove("");
     assert_eq!(named, ours, "left: commands in docs/compatibility.md; right: commands there are");

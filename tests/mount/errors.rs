@@ -22,7 +22,7 @@ fn every_refusal_is_one_sentence_that_says_what_to_do() {
     mount(&["vault", "mnt", "--revision", "a..b"]).fails(3, &["a..b"]);
     mount(&["full", "mnt"]).fails(3, &["full", "no vault here", "hv init"]);
     mount(&["absent", "mnt"]).fails(3, &["absent", "no vault here"]);
-    mount(&["vault"]).fails(2, &["MOUNTPOINT"]);
+    mount(&["vault"]).fails(3, &["no vault here", "hv mount VAULT MOUNTPOINT"]);
     mount(&["vault", "mnt@"]).fails(2, &["no revision after the `@`", "--revision"]);
     mount(&["vault", "@main"]).fails(2, &["no folder before the `@`"]);
     mount(&["vault", "mnt", "--cache-size", "much"]).fails(2, &["10MiB"]);

@@ -214,6 +214,34 @@ fn a_folder_of_ten_thousand_lists_completely() {
 }
 
 #[test]
+fn the_vault_of_a_mount_is_named_as_for_other_commands() {
+    if !can_mount() {
+        return;
+    }
+    let desk = desk();
+    desk.hv(["init", "v2"]).ok();
+    fs::create_dir(desk.path("m1")).unwrap();
+    let shown = |run: Run| {
+        let about = run.json();
+        desk.hv(["umount", "m1"]).ok();
+        about["vault"].as_str().unwrap().to_owned()
+    };
+    let vault = |name: &str| desk.path(name).canonicalize().unwrap().display().to_string();
+    let with_variable = |words: &[&str]| -> Run {
+        let mut command = desk.command(HV);
+        command.env("HUBVAULT_DIR", "v2").args(words).output().unwrap().into()
+    };
+    assert_eq!(shown(desk.on(["mount", "m1@main", "--json"])), vault("vault"));
+    assert_eq!(shown(desk.on(["mount", "--json", "./vault/", "--follow", "main", "m1"])), vault("vault"));
+    assert_eq!(shown(with_variable(&["mount", "m1@main", "--json"])), vault("v2"));
+    assert_eq!(shown(with_variable(&["mount", "vault", "m1@main", "--json"])), vault("vault"));
+    desk.hv(["-C", "v2", "mount", "vault", "m1"]).fails(2, &["two vaults are named", "`v2`", "`vault`"]);
+    desk.hv(["mount", "m1@main"]).fails(3, &["there is no vault here"]);
+    desk.hv(["mount", "-C", "v2"]).fails(2, &["[VAULT] <MOUNTPOINT[@REVISION]>"]);
+    desk.hv(["mount"]).fails(2, &["[VAULT] <MOUNTPOINT[@REVISION]>"]);
+}
+
+#[test]
 fn mounts_are_listed_with_their_vault_and_revision() {
     if !can_mount() {
         return;

@@ -59,7 +59,7 @@ fn who_unmounts_the_folder_he_is_in_is_told_so() {
     let mut inside = desk.command(crate::cli::HV);
     let output = inside.arg("umount").arg(&mount.path).current_dir(&mount.path).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.code() == Some(1) && said.contains("in use by hv"), "{said}");
+    assert!(output.status.code() == Some(1) && said.contains("in use by this command"), "{said}");
     mount.end();
 }
 
@@ -120,6 +120,10 @@ fn a_killed_server_leaves_a_mount_that_can_be_ended() {
     until("the mount is dead", || fs::read_dir(&mount.path).is_err());
     // A process that ends gives its files up one after the other.
     until("the lease is free", || desk.on(["status", "--json"]).json()["leases"] == serde_json::json!([]));
+    let said = desk.hv(["mounts"]).ok().out;
+    let advice =
+        format!("its server has ended: `hv mount` there again, or `hv umount {}`", mount.path.display());
+    assert!(said.contains(&advice), "{said}");
     desk.hv(["umount", "mnt"]).ok();
     let again = Mount::new(&desk, "mnt", "main");
     assert_eq!(fs::read(again.path.join("one.txt")).unwrap(), b"same");

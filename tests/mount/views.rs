@@ -120,6 +120,49 @@ fn a_whole_vault_is_browsed() {
     assert_eq!(fs::read(link.join("new")).unwrap(), b"2");
 }
 
+/// What `hv mounts` and `hv mounts --json` say of the mount on `mnt`.
+fn listed(desk: &Desk) -> (String, serde_json::Value) {
+    let here = desk.path("mnt").display().to_string();
+    let all = desk.hv(["mounts", "--json"]).json();
+    let json = all.as_array().unwrap().iter().find(|mount| mount["mountpoint"] == here.as_str()).unwrap();
+    let text = desk.hv(["mounts"]).ok().out;
+    let at = text.lines().position(|line| line.ends_with(&format!(" on {here}"))).unwrap();
+    (text.lines().nth(at + 1).unwrap().to_owned(), json.clone())
+}
+
+#[test]
+fn mounts_say_which_commit_is_shown_and_whether_it_is_followed() {
+    if !can_mount() {
+        return;
+    }
+    let desk = desk();
+    let first = desk.head();
+    let ways: [(&str, &[&str], bool); 4] = [
+        ("mnt@main", &[], false),
+        ("mnt@main", &["--mtime", "last-change"], false),
+        ("mnt", &["--follow", "main"], true),
+        ("mnt", &[], false),
+    ];
+    for (at, (target, options, follows)) in ways.into_iter().enumerate() {
+        let before = desk.head();
+        let (_view, about) = View::new(&desk, target, options);
+        let after = desk.commit_file("n", at.to_string());
+        let (text, json) = listed(&desk);
+        assert_eq!((&json["follow"], &about["follow"]), (&follows.into(), &follows.into()), "{json}");
+        let said = if target == "mnt" && !follows {
+            assert_eq!(json["commit"], serde_json::Value::Null);
+            "the whole vault, as it moves; ".to_owned()
+        } else {
+            let shown = if follows { &after } else { &before };
+            assert_eq!(&json["commit"], shown);
+            let word = if follows { "follows the branch, now at" } else { "stays at" };
+            format!("{word} {}; ", &shown[..7])
+        };
+        assert!(text.trim_start().starts_with(&said), "{text}");
+    }
+    assert_ne!(first, desk.head());
+}
+
 /// The kernel keeps the name `branches` for good, and must not keep its time with it.
 #[test]
 fn the_time_of_a_folder_that_is_made_up_goes_on() {

@@ -112,9 +112,11 @@ impl Adapter {
             ("opens", u8::from(!self.no_open).to_string()),
             ("files_passed_through", self.backings.passed().to_string()),
         ];
-        let trees = self.tree.figures().into_iter().map(|(name, value)| (name, value.to_string()));
-        let lines: Vec<String> =
-            own.into_iter().chain(trees).map(|(name, value)| format!("{name} {value}\n")).collect();
+        let lines: Vec<String> = own
+            .into_iter()
+            .chain(self.tree.figures())
+            .map(|(name, value)| format!("{name} {value}\n"))
+            .collect();
         lines.concat()
     }
 

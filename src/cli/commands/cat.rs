@@ -14,8 +14,8 @@ use crate::snapshot::resolve::split_path;
 /// Write a file's content to standard output
 #[derive(Debug, Args)]
 pub(in crate::cli) struct CatArgs {
-    /// Revision and path; `:PATH` is the default branch
-    #[arg(value_name = "REV:PATH")]
+    /// Revision and path; without a revision, of the default branch
+    #[arg(value_name = "[REV:]PATH")]
     target: String,
     /// Only LEN bytes from START on (fewer at the end of the file); LEN may be left out
     #[arg(long, value_name = "START:LEN", value_parser = range)]
@@ -35,11 +35,20 @@ fn range(text: &str) -> Result<Range<u64>, String> {
 const BUFFER: usize = 1 << 20;
 
 pub(super) fn run(cli: &Cli, args: &CatArgs) -> Result<(), Failure> {
-    let (revision, path) = split_path(&args.target);
-    let path = path.ok_or_else(|| {
-        Failure::usage(format!("`{}` is not REV:PATH; for the default branch write :{0}", args.target))
-    })?;
     let repository = open(cli)?;
+    let (revision, path) = match split_path(&args.target) {
+        (revision, Some(path)) => (revision, path),
+        // A revision is no path, unless it is written as one: `:main`.
+        (word, None) => match repository.rev_parse(word).map_err(Failure::from) {
+            Err(failure) if failure.is("revision-not-found") => ("", word),
+            found => {
+                found?;
+                return Err(Failure::usage(format!(
+                    "`{word}` is a revision: write {word}:PATH, or :{word} for the file of that name"
+                )));
+            }
+        },
+    };
     let revision = Some(revision).filter(|revision| !revision.is_empty());
     let purpose = format!("cat {path}");
     let (snapshot, _lease) =

@@ -8,6 +8,7 @@ use clap::{ArgMatches, Args};
 use super::{open_to_write, say, tell};
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
+use crate::cli::paths::{Use, is_pattern, repo_path};
 use crate::cli::progress::watched;
 use crate::cli::{identity, output, parse};
 use crate::ops::diff::quote::quoted;
@@ -170,14 +171,14 @@ fn operations(args: &CommitArgs, matches: &ArgMatches) -> Result<Vec<CommitOpera
         found.push((at, add(text)?));
     }
     for (at, path) in places("delete").into_iter().zip(&args.delete) {
-        found.push((at, CommitOperation::Delete { path_in_repo: repo_path(path)? }));
+        found.push((at, CommitOperation::Delete { path_in_repo: repo_path(path, Use::Change)? }));
     }
     for (at, text) in places("copy").into_iter().zip(&args.copy) {
         let (source, target) = parse::pair("--copy", text).map_err(Failure::usage)?;
         // No path has a colon in it.
         let (revision, source) = source.rsplit_once(':').map_or((None, source), |(r, s)| (Some(r), s));
         let src_revision = revision.map(str::to_owned);
-        let (source, path_in_repo) = (repo_path(source)?, repo_path(target)?);
+        let (source, path_in_repo) = (repo_path(source, Use::Change)?, repo_path(target, Use::Change)?);
         found.push((at, CommitOperation::Copy { source, src_revision, path_in_repo }));
     }
     let mut named: BTreeMap<RepoPath, &Path> = BTreeMap::new();
@@ -201,7 +202,8 @@ fn operations(args: &CommitArgs, matches: &ArgMatches) -> Result<Vec<CommitOpera
 
 fn add(text: &str) -> Result<CommitOperation, Failure> {
     let (path, local) = parse::pair("--add", text).map_err(Failure::usage)?;
-    let path_in_repo = if matches!(path, "." | "./" | "/") { None } else { Some(repo_path(path)?) };
+    let path_in_repo =
+        if matches!(path, "." | "./" | "/") { None } else { Some(repo_path(path, Use::Change)?) };
     Ok(CommitOperation::Add { path_in_repo, source: AddSource::Local(local.into()) })
 }
 
@@ -213,10 +215,12 @@ fn own_name(local: &Path) -> Result<RepoPath, Failure> {
     let name = named.file_name().and_then(|name| name.to_str()).ok_or_else(|| {
         Failure::usage(format!("`{}` has no usable name of its own; use --add NAME={0}", local.display()))
     })?;
-    repo_path(name)
-}
-
-/// A path in the repository.
-pub(super) fn repo_path(text: &str) -> Result<RepoPath, Failure> {
-    RepoPath::new(text).map_err(|error| Failure::new("unsupported-path", error))
+    if !local.is_symlink() && !local.exists() && is_pattern(name) {
+        return Err(Failure::usage(format!(
+            "`{}` is a pattern that matches nothing here: name files and folders; `hv upload FOLDER --include PATTERN` \
+             commits what matches",
+            local.display()
+        )));
+    }
+    RepoPath::new(name).map_err(|error| Failure::new("unsupported-path", error))
 }

@@ -10,7 +10,9 @@ use crate::cli::changes::{self, DiffFlags, Format, Look};
 use crate::cli::failure::Failure;
 use crate::cli::output::{JsonArray, stdout};
 use crate::cli::pager::Screen;
+use crate::cli::paths::or_path;
 use crate::ops::diff::models::CommitChangeInfo;
+use crate::snapshot::resolve::split_path;
 
 /// Show what differs between two revisions
 ///
@@ -18,7 +20,7 @@ use crate::ops::diff::models::CommitChangeInfo;
 /// tensor. Of other binary or large files, and of texts over 8 MiB or a million lines, sizes and hashes are shown.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct DiffArgs {
-    /// `A B` or `A..B`; one revision alone is compared with the default branch
+    /// `A B` or `A..B`; one revision alone is compared with the default branch. `A:PATH B:PATH` are two files
     #[arg(value_name = "REV", required = true, num_args = 1..=2)]
     revisions: Vec<String>,
     /// Only these files and what is in these folders
@@ -26,6 +28,21 @@ pub(in crate::cli) struct DiffArgs {
     paths: Vec<String>,
     #[command(flatten)]
     flags: DiffFlags,
+}
+
+/// The two files of what was asked for, when it is `REV:PATH`.
+fn files(args: &DiffArgs) -> Result<Option<(String, String)>, Failure> {
+    let (paths, words): (Vec<_>, Vec<_>) =
+        args.revisions.iter().map(|word| (split_path(word).1, word.clone())).unzip();
+    match (paths.as_slice(), words.as_slice()) {
+        ([None] | [None, None], _) => Ok(None),
+        _ if !args.paths.is_empty() => {
+            Err(Failure::usage("REV:PATH names a file already: leave out what follows the `--`"))
+        }
+        ([Some(path)], [old]) => Ok(Some((old.clone(), format!("HEAD:{path}")))),
+        ([Some(_), Some(_)], [old, new]) => Ok(Some((old.clone(), new.clone()))),
+        _ => Err(Failure::usage("a file is compared with a file: write REV:PATH twice, or neither time")),
+    }
 }
 
 /// The two sides of what was asked for.
@@ -47,10 +64,19 @@ fn sides(revisions: &[String]) -> Result<(&str, &str), Failure> {
 }
 
 pub(super) fn run(cli: &Cli, args: &DiffArgs) -> Result<(), Failure> {
-    let (old, new) = sides(&args.revisions)?;
+    let options = args.flags.options(&args.paths)?;
+    let files = files(args)?;
     let repository = open(cli)?;
-    let comparison = repository.compare(Some(old), new, args.flags.options(&args.paths)?)?;
-    let found = comparison.changes()?;
+    let (comparison, found) = if let Some((old, new)) = files {
+        let (comparison, change) = repository.compare_files(&old, &new, options)?;
+        (comparison, change.into_iter().collect())
+    } else {
+        let (old, new) = sides(&args.revisions)?;
+        let comparison = repository.compare(Some(old), new, options);
+        let comparison = comparison.map_err(|error| or_path(&repository, error.into(), &args.revisions))?;
+        let found = comparison.changes()?;
+        (comparison, found)
+    };
     if cli.json {
         let mut array = JsonArray::new(stdout());
         for change in &found {

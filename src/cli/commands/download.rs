@@ -8,6 +8,7 @@ use super::{open, say, tell};
 use crate::Repository;
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
+use crate::cli::paths::{Use, repo_path};
 use crate::cli::progress::watched;
 use crate::cli::{identity, output};
 use crate::ops::download::{DownloadOptions, Downloaded};
@@ -73,14 +74,16 @@ impl Choice {
 }
 
 pub(super) fn run(cli: &Cli, args: &DownloadArgs) -> Result<(), Failure> {
+    let only = args.paths.iter().map(|path| repo_path(path, Use::Download));
+    let only = only.collect::<Result<Vec<_>, _>>()?;
     let repository = open(cli)?;
-    if let [path] = args.paths.as_slice()
+    if let [path] = only.as_slice()
         && args.choice.filter().takes_all()
     {
         let options = args.choice.options();
         let actor = identity::reader()?;
         let done = watched(cli.json, &repository, |progress| {
-            repository.hf_hub_download(path, &options, &actor, progress)
+            repository.hf_hub_download(path.as_str(), &options, &actor, progress)
         });
         match done {
             // A folder is a snapshot of that folder.
@@ -88,8 +91,7 @@ pub(super) fn run(cli: &Cli, args: &DownloadArgs) -> Result<(), Failure> {
             done => return show(cli, &done?),
         }
     }
-    let only: Result<Vec<_>, _> = args.paths.iter().map(|path| RepoPath::new(path)).collect();
-    args.choice.snapshot(cli, &repository, &only.map_err(OpsError::from)?)
+    args.choice.snapshot(cli, &repository, &only)
 }
 
 /// Says where the copies are.

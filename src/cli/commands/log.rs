@@ -11,6 +11,7 @@ use crate::cli::commits::{Page, Shown};
 use crate::cli::failure::Failure;
 use crate::cli::output::{JsonArray, stdout};
 use crate::cli::pager::Screen;
+use crate::cli::paths::or_path;
 use crate::cli::when;
 use crate::ops::diff::models::CommitChangeInfo;
 use crate::ops::diff::{Comparison, DiffOptions, FileChange};
@@ -139,7 +140,8 @@ impl LogArgs {
 
 pub(super) fn run(cli: &Cli, args: &LogArgs) -> Result<(), Failure> {
     let repository = open(cli)?;
-    let log = repository.log(&args.options(cli)?)?;
+    let log = repository.log(&args.options(cli)?);
+    let log = log.map_err(|error| or_path(&repository, error.into(), &args.revisions))?;
     let options = args.flags.options(&args.paths)?;
     if cli.json {
         let mut array = JsonArray::new(stdout());

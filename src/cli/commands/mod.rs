@@ -40,11 +40,11 @@ pub(super) mod verify;
 use std::io::Write as _;
 
 use clap::ArgMatches;
-use serde_json::json;
 
 use super::args::{Cli, Command};
 use super::failure::Failure;
 use super::identity;
+use super::notices::{self, tell};
 use super::output::printable;
 use crate::Repository;
 
@@ -106,23 +106,15 @@ fn open_to_write(cli: &Cli) -> Result<Repository, Failure> {
 
 /// Says on standard error what was passed over when the vault was opened.
 fn warn(cli: &Cli, repository: &Repository) -> Result<(), Failure> {
-    repository.warnings().iter().try_for_each(|warning| {
-        if cli.json {
-            tell(&json!({ "warning": { "file": warning.file, "detail": warning.detail } }).to_string())
-        } else {
-            tell(&format!("warning: {}: {}", warning.file, warning.detail))
-        }
-    })
+    repository
+        .warnings()
+        .iter()
+        .try_for_each(|warning| notices::warning(cli.json, Some(&warning.file), &warning.detail))
 }
 
 /// A failure to open, with the folder that was tried.
 fn located(cli: &Cli, failure: Failure) -> Failure {
     failure.at(&cli.vault)
-}
-
-/// Prints a line to standard error.
-fn tell(line: &str) -> Result<(), Failure> {
-    Ok(writeln!(std::io::stderr(), "{}", printable(line))?)
 }
 
 /// Prints a line to standard output.

@@ -25,13 +25,13 @@ use crate::ops::HeldLease;
 /// Returns when the folder can be read, and serves it in the background until `hv umount`. What follows the
 /// last `@` is the revision; with --revision, `@` is an ordinary character.
 #[derive(Debug, Args)]
+#[command(override_usage = "hv mount [OPTIONS] [VAULT] <MOUNTPOINT[@REVISION]>")]
 #[expect(clippy::struct_excessive_bools, reason = "switches of a command line")]
 pub(in crate::cli) struct MountArgs {
-    /// The vault's folder
-    pub(super) vault: PathBuf,
-    /// An empty folder, and the revision to show there [default: the whole vault]
-    #[arg(value_name = "MOUNTPOINT[@REVISION]")]
-    target: String,
+    /// An empty folder, and the revision to show there [default: the whole vault]; before it, the vault's folder, where
+    /// -C does not name it
+    #[arg(value_name = "MOUNTPOINT[@REVISION]", required = true, num_args = 1..=2)]
+    places: Vec<String>,
     /// Revision to show
     #[arg(short, long, value_name = "REV")]
     revision: Option<String>,
@@ -68,19 +68,46 @@ pub(in crate::cli) struct MountArgs {
 }
 
 pub(super) fn run(cli: &Cli, args: &MountArgs) -> Result<(), Failure> {
+    let (vault, target) = places(cli, args)?;
     if args.serve {
         // Split already, by the process that started this one.
-        return serve_in_background(cli, args, Path::new(&args.target), args.revision.as_deref());
+        return serve_in_background(cli, args, vault, (Path::new(target), args.revision.as_deref()));
     }
     let (mountpoint, revision) =
-        parse::mount_target(&args.target, args.revision.as_deref()).map_err(Failure::usage)?;
+        parse::mount_target(target, args.revision.as_deref()).map_err(Failure::usage)?;
     mount_view::check(args, revision)?;
+    let at = (Path::new(mountpoint), revision);
+    let or_name_it = |failure: Failure| match args.places.len() {
+        1 if failure.is("not-a-vault") => failure.and("or name the vault: `hv mount VAULT MOUNTPOINT`"),
+        _ => failure,
+    };
     if args.foreground {
-        let serving = start(cli, args, Path::new(mountpoint), revision)?;
+        let serving = start(cli, args, vault, at).map_err(or_name_it)?;
         show(cli, &serving.about)?;
         return Ok(serving.mounted.wait()?);
     }
-    show(cli, &launch(args, Path::new(mountpoint), revision)?)
+    show(cli, &launch(args, vault, at).map_err(or_name_it)?)
+}
+
+/// The vault, which stands before the mount point or is that of -C or the variable, and the mount point with what follows
+/// it. A vault that was written out goes before the variable, as -C does.
+fn places<'a>(cli: &'a Cli, args: &'a MountArgs) -> Result<(&'a Path, &'a str), Failure> {
+    let (vault, target) = match args.places.as_slice() {
+        [vault, target] => (Some(Path::new(vault)), target),
+        [target] => (None, target),
+        _ => return Err(Failure::usage("say where: hv mount [VAULT] MOUNTPOINT[@REVISION]")),
+    };
+    let place = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    if let (Some(vault), Some(given)) = (vault, &cli.given)
+        && place(vault) != place(given)
+    {
+        return Err(Failure::usage(format!(
+            "two vaults are named, `{}` by -C and `{}` before the mount point: leave one of them out",
+            given.display(),
+            vault.display()
+        )));
+    }
+    Ok((vault.unwrap_or(&cli.vault), target))
 }
 
 fn show(cli: &Cli, about: &Value) -> Result<(), Failure> {
@@ -108,10 +135,15 @@ struct Serving {
 }
 
 /// Mounts.
-fn start(cli: &Cli, args: &MountArgs, mountpoint: &Path, revision: Option<&str>) -> Result<Serving, Failure> {
+fn start(
+    cli: &Cli,
+    args: &MountArgs,
+    vault: &Path,
+    (mountpoint, revision): (&Path, Option<&str>),
+) -> Result<Serving, Failure> {
     let cache = args.cache_size.unwrap_or_else(memory::default_cache);
     let cache = usize::try_from(cache).unwrap_or(usize::MAX);
-    let repository = Repository::open(&args.vault).map_err(|error| Failure::from(error).at(&args.vault))?;
+    let repository = Repository::open(vault).map_err(|error| Failure::from(error).at(vault))?;
     let repository = repository.with_cache(cache);
     warn(cli, &repository)?;
     let shown = mount_view::choose(args, mountpoint, revision, repository)?;
@@ -160,9 +192,21 @@ fn end_dead_mount(mountpoint: &Path) {
 }
 
 /// Starts this program again, in the background, and waits for its one line: serving, or why not.
-fn launch(args: &MountArgs, mountpoint: &Path, revision: Option<&str>) -> Result<Value, Failure> {
+fn launch(
+    args: &MountArgs,
+    vault: &Path,
+    (mountpoint, revision): (&Path, Option<&str>),
+) -> Result<Value, Failure> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.arg("mount").arg("--serve").arg("--opens").arg(&args.opens).arg("--mtime").arg(&args.mtime);
+    command
+        .arg("-C")
+        .arg(absolute(vault)?)
+        .arg("mount")
+        .arg("--serve")
+        .arg("--opens")
+        .arg(&args.opens)
+        .arg("--mtime")
+        .arg(&args.mtime);
     if let Some(size) = args.cache_size {
         command.arg("--cache-size").arg(size.to_string());
     }
@@ -189,7 +233,7 @@ fn launch(args: &MountArgs, mountpoint: &Path, revision: Option<&str>) -> Result
     command.env("MALLOC_TRIM_THRESHOLD_", "4194304");
     // The server lives in no folder of the user's: that one could not be unmounted, or removed, while it serves.
     command.current_dir("/");
-    command.arg("--").arg(absolute(&args.vault)?).arg(absolute(mountpoint)?);
+    command.arg("--").arg(absolute(mountpoint)?);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log_file());
     let mut child = command.spawn()?;
     let mut line = String::new();
@@ -210,11 +254,11 @@ fn launch(args: &MountArgs, mountpoint: &Path, revision: Option<&str>) -> Result
 fn serve_in_background(
     cli: &Cli,
     args: &MountArgs,
-    mountpoint: &Path,
-    revision: Option<&str>,
+    vault: &Path,
+    at: (&Path, Option<&str>),
 ) -> Result<(), Failure> {
     process::detach_session()?;
-    let started = start(cli, args, mountpoint, revision);
+    let started = start(cli, args, vault, at);
     let answer = match &started {
         Ok(serving) => json!({ "mounted": serving.about }),
         Err(failure) => json!({ "error": failure.to_json() }),

@@ -47,7 +47,7 @@ pub(super) fn choose(
     revision: Option<&str>,
     repository: Repository,
 ) -> Result<Shown, Failure> {
-    let vault = repository.root().unwrap_or(&args.vault).display().to_string();
+    let vault = repository.root().map(|root| root.display().to_string()).unwrap_or_default();
     let purpose = format!("mount {}", std::path::absolute(mountpoint)?.display());
     let path = args.path.as_deref().unwrap_or("").trim_matches('/');
     let times = if args.mtime == "last-change" { FileTimes::LastChange } else { FileTimes::Commit };

@@ -2,13 +2,14 @@
 
 use clap::Args;
 
-use super::commit::{repo_path, show};
+use super::commit::show;
 use super::open;
 use super::upload::How;
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
 use crate::cli::identity;
-use crate::ops::{CommitOperation, RepoPath};
+use crate::cli::paths::{Use, repo_path};
+use crate::ops::CommitOperation;
 
 /// Remove files and folders from a branch, in one commit
 ///
@@ -22,22 +23,11 @@ pub(in crate::cli) struct RmArgs {
     how: How,
 }
 
-/// No path has `*` or `?` in it: who writes them means a pattern.
-fn path_to_remove(text: &str) -> Result<RepoPath, Failure> {
-    if text.contains(['*', '?']) {
-        return Err(Failure::usage(format!(
-            "`{text}` is a pattern, and `hv rm` takes files and folders: name them, or the folder they are in \
-             (`hv ls REV:DIR` lists it); `hv upload FOLDER --delete PATTERN` removes what matches while it uploads"
-        )));
-    }
-    repo_path(text)
-}
-
 pub(super) fn run(cli: &Cli, args: &RmArgs) -> Result<(), Failure> {
     let operations: Result<Vec<_>, Failure> = args
         .paths
         .iter()
-        .map(|path| Ok(CommitOperation::Delete { path_in_repo: path_to_remove(path)? }))
+        .map(|path| Ok(CommitOperation::Delete { path_in_repo: repo_path(path, Use::Remove)? }))
         .collect();
     let message = match args.paths.as_slice() {
         [path] => format!("Delete {path} with hubvault"),

@@ -6,7 +6,8 @@ use clap::{Args, ValueEnum};
 use super::{say, tell};
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
-use crate::cli::{output, parse};
+use crate::cli::paths::{Use, repo_path};
+use crate::cli::{notices, output, parse};
 use crate::ops::RepoPath;
 use crate::ops::merge::{Favor, MergeConflict, Resolution};
 
@@ -52,7 +53,7 @@ impl SettleArgs {
 
     /// What is to be at which path.
     pub(super) fn resolutions(&self) -> Result<Vec<(RepoPath, Resolution)>, Failure> {
-        let path = |text: &str| RepoPath::new(text).map_err(|error| Failure::new("unsupported-path", error));
+        let path = |text: &str| repo_path(text, Use::Settle);
         let mut found = Vec::new();
         let plain = [
             (&self.ours, Resolution::Ours),
@@ -116,9 +117,11 @@ pub(super) fn warn_of_limit(limited: bool) -> Result<(), Failure> {
     if !limited {
         return Ok(());
     }
-    tell(
-        "warning: too many files came and went to compare them all; only renames of equal files and of files that \
-         kept their name were followed",
+    notices::warning(
+        false,
+        None,
+        "too many files came and went to compare them all; only renames of equal files and of files that kept their name \
+         were followed",
     )
 }
 

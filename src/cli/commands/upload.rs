@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::commit::{Reading, repo_path, show};
+use super::commit::{Reading, show};
 use super::open;
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
+use crate::cli::paths::{Use, repo_path};
 use crate::cli::progress::watched;
 use crate::cli::{identity, output};
 use crate::ops::patterns::{PathFilter, patterns};
@@ -118,12 +119,12 @@ pub(super) fn run(cli: &Cli, args: &UploadArgs) -> Result<(), Failure> {
 fn path_in_repo(args: &UploadArgs, is_folder: bool) -> Result<Option<RepoPath>, Failure> {
     match args.path_in_repo.as_deref() {
         None | Some("." | "./" | "/") if is_folder => Ok(None),
-        None | Some("." | "./" | "/") => repo_path(own_name(args)?).map(Some),
+        None | Some("." | "./" | "/") => repo_path(own_name(args)?, Use::Upload).map(Some),
         // As `cp` does it: what ends in a slash is a folder to put the file into.
         Some(path) if !is_folder && path.ends_with('/') => {
-            repo_path(&format!("{path}{}", own_name(args)?)).map(Some)
+            repo_path(&format!("{path}{}", own_name(args)?), Use::Upload).map(Some)
         }
-        Some(path) => repo_path(path).map(Some),
+        Some(path) => repo_path(path, Use::Upload).map(Some),
     }
 }
 

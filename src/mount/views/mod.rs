@@ -187,6 +187,16 @@ impl Views {
         Ok(revision)
     }
 
+    /// The one commit that is shown now; `None` for a whole vault, and when it cannot be told.
+    fn shown_commit(&self) -> Option<ObjectId> {
+        let root = self.folder(NodeId::ROOT).ok()?;
+        match &root.place {
+            Place::Revision(revision) => Some(revision.id),
+            Place::Folder(Folder::Branch(branch)) => Some(self.current(branch, &*self.refs().ok()?).ok()?.id),
+            _ => None,
+        }
+    }
+
     fn node(&self, id: NodeId) -> Result<Node, PortError> {
         self.table.get(id.0).map(|(_, node)| node).ok_or(PortError::NotFound)
     }

@@ -218,9 +218,11 @@ impl ReadOnlyTree for Views {
         self.tags(node, Content::list_xattrs)
     }
 
-    fn figures(&self) -> Vec<(&'static str, u64)> {
-        let cached = ("cache_bytes", self.revisions.versions().cached_bytes() as u64);
-        self.files.figures().into_iter().chain([cached]).collect()
+    fn figures(&self) -> Vec<(&'static str, String)> {
+        let cached = ("cache_bytes", self.revisions.versions().cached_bytes().to_string());
+        let commit = self.shown_commit().map(|id| ("commit", id.to_string()));
+        let follows = self.followed.is_some().then(|| ("follow", "1".to_owned()));
+        self.files.figures().into_iter().chain([cached]).chain(commit).chain(follows).collect()
     }
 
     fn volume(&self) -> VolumeInfo {

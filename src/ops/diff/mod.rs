@@ -23,7 +23,9 @@ pub use crate::snapshot::rename::{ChangeKind, FileAt, FileChange};
 use super::Repository;
 use super::error::OpsError;
 use crate::snapshot::compare::shared_bytes;
-use crate::snapshot::{FileReader, Mode, ObjectId, Sha256, Snapshot, TreeEntry};
+use crate::snapshot::resolve::split_path;
+use crate::snapshot::tree_diff::Leaf;
+use crate::snapshot::{FileReader, Mode, ObjectId, Sha256, Snapshot, SnapshotError, TreeEntry};
 use crate::store::path::RepoPath;
 
 /// Files of more bytes than this are not compared line by line.
@@ -118,6 +120,34 @@ impl Repository {
     ) -> Result<Comparison, OpsError> {
         let old = old.map(|revision| self.snapshot(Some(revision))).transpose()?;
         Ok(Comparison { old, new: self.snapshot(Some(new))?, options })
+    }
+
+    /// Compares two files of any two revisions, each named `REV:PATH` (`:PATH` in the default branch). `None` for files that
+    /// are the same.
+    ///
+    /// # Errors
+    /// [`SnapshotError::IsADirectory`] for a folder; when a revision or a path is not there.
+    pub fn compare_files(
+        &self,
+        old: &str,
+        new: &str,
+        options: DiffOptions,
+    ) -> Result<(Comparison, Option<FileChange>), OpsError> {
+        let side = |target: &str| -> Result<(Snapshot, FileAt), OpsError> {
+            let (revision, path) = split_path(target);
+            let snapshot = self.snapshot(Some(revision).filter(|revision| !revision.is_empty()))?;
+            let path = path.unwrap_or_default().trim_matches('/');
+            let entry = snapshot.entry(path)?;
+            if entry.mode == Mode::Directory {
+                let revision = snapshot.revision().to_owned();
+                return Err(SnapshotError::IsADirectory { path: path.to_owned(), revision }.into());
+            }
+            let leaf = Leaf { mode: entry.mode, id: entry.id };
+            Ok((snapshot, FileAt { path: path.as_bytes().to_vec(), leaf }))
+        };
+        let ((old, old_file), (new, new_file)) = (side(old)?, side(new)?);
+        let change = FileChange::between(old_file, new_file);
+        Ok((Comparison { old: Some(old), new, options }, change))
     }
 
     /// Compares a commit with its first parent, or with nothing at all when it has none.

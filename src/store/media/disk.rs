@@ -234,7 +234,8 @@ fn wait_for(file: &File, mode: LockMode, path: &str) -> io::Result<()> {
             if wait.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
                 tracing::warn!(
                     target: "hubvault::waiting",
-                    "waiting for `{path}`, which another process holds: it may be writing to this vault"
+                    file = path,
+                    "waiting for another process that is writing to this vault"
                 );
             }
         };
