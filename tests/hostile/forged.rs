@@ -163,7 +163,7 @@ fn storing_again_goes_through_no_index_that_is_laid_out_wrongly() {
     });
     let options = OptimizeOptions { compression: Compression::None, ..OptimizeOptions::default() };
     let error = open(&media).unwrap().optimize(&options, &actor(), &mut |_| ()).unwrap_err().to_string();
-    assert!(error.contains("lookup table is out of order") && error.contains("hv verify"), "{error}");
+    assert!(error.contains("lookup table is out of order"), "{error}");
 }
 
 #[test]

@@ -95,7 +95,7 @@ fn s64_the_vault_is_named_and_a_commit_says_what_it_made() {
     let first = desk.hv(["init", "vault"]).ok();
     assert!(first.out.contains("Found a vault"), "{first:?}");
     let made = desk.hv(["-C", "vault", "commit", "-m", "a title", "f"]).ok();
-    assert_eq!(made.out, format!("[main {}] a title\n", &desk.head()[..7]));
+    assert_eq!(made.out, format!("[main {}] a title\n A f\n 1 added\n", &desk.head()[..7]));
     let before = everything(&desk.path("vault/log")).len();
     desk.on(["commit", "-m", "nothing"]).fails(2, &["nothing to do"]);
     for bad in [&["--add", "f"][..], &["--add", "=f"], &["--add", "f="], &["--copy", "a"], &["--copy", "=b"]]
