@@ -10,7 +10,7 @@ use std::io::Write as _;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use hubvault::ops::gc::{GcOptions, GcReport};
-use hubvault::ops::merge::{Favor, MergeOptions};
+use hubvault::ops::merge::{Favor, Landing, MergeOptions};
 use hubvault::ops::replay::ReplayOptions;
 use hubvault::ops::squash::SquashOptions;
 use hubvault::ops::{CommitOperation, CommitOptions, OpsError, RepoPath};
@@ -152,6 +152,10 @@ fn without_locks_a_commit_never_relies_on_what_is_collected_meanwhile() {
     assert!(done > 5 && refused > 5, "{done} {refused}");
 }
 
+fn theirs() -> Landing {
+    Landing { favor: Some(Favor::Theirs), ..Landing::default() }
+}
+
 /// Puts a ref on, or makes a commit of, something that only its id leads to.
 type Rescue = fn(&Repository, &str) -> Result<(), OpsError>;
 
@@ -164,11 +168,11 @@ fn a_ref_never_goes_to_what_is_collected_meanwhile() {
         }),
         ("merge", |repository, id| {
             let options =
-                MergeOptions { allow_unrelated: true, favor: Some(Favor::Theirs), ..MergeOptions::default() };
+                MergeOptions { allow_unrelated: true, landing: theirs(), ..MergeOptions::default() };
             repository.merge(id, &options, &actor(922)).map(drop)
         }),
         ("cherry-pick", |repository, id| {
-            let options = ReplayOptions { favor: Some(Favor::Theirs), ..ReplayOptions::default() };
+            let options = ReplayOptions { landing: theirs(), ..ReplayOptions::default() };
             repository.cherry_pick(id, &options, &actor(923)).map(drop)
         }),
     ];

@@ -8,7 +8,7 @@ use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
 use crate::cli::{output, parse};
 use crate::ops::RepoPath;
-use crate::ops::merge::{Favor, MergeConflict, Resolution};
+use crate::ops::merge::{Favor, Landing, MergeConflict, Resolution};
 
 /// Settling conflicts
 #[derive(Debug, Args)]
@@ -30,7 +30,7 @@ pub(super) struct SettleArgs {
     favor: Option<Side>,
     /// Only say what would happen
     #[arg(short = 'n', long)]
-    pub(super) dry_run: bool,
+    dry_run: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -42,16 +42,28 @@ enum Side {
 }
 
 impl SettleArgs {
-    /// The side that settles what nothing else does.
-    pub(super) fn favor(&self) -> Option<Favor> {
-        self.favor.map(|side| match side {
-            Side::Ours => Favor::Ours,
-            Side::Theirs => Favor::Theirs,
+    /// What they and the options beside them say.
+    pub(super) fn landing(
+        &self,
+        target: &Option<String>,
+        parent: &Option<String>,
+        message: &Option<String>,
+    ) -> Result<Landing, Failure> {
+        Ok(Landing {
+            target_revision: target.clone(),
+            parent_commit: parent.clone(),
+            commit_message: message.clone(),
+            resolutions: self.resolutions()?,
+            favor: self.favor.map(|side| match side {
+                Side::Ours => Favor::Ours,
+                Side::Theirs => Favor::Theirs,
+            }),
+            dry_run: self.dry_run,
         })
     }
 
     /// What is to be at which path.
-    pub(super) fn resolutions(&self) -> Result<Vec<(RepoPath, Resolution)>, Failure> {
+    fn resolutions(&self) -> Result<Vec<(RepoPath, Resolution)>, Failure> {
         let path = |text: &str| RepoPath::new(text).map_err(|error| Failure::new("unsupported-path", error));
         let mut found = Vec::new();
         let plain = [
