@@ -26,4 +26,5 @@ mod processes;
 mod reflink;
 mod refs;
 mod repair;
+mod samples;
 mod seed;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::cli::Desk;
-use crate::hostile::noise;
+use crate::samples::noise;
 
 const MIB: u64 = 1 << 20;
 

@@ -4,32 +4,14 @@
 use std::sync::Arc;
 
 use hubvault::Repository;
-use hubvault::ops::{
-    Actor, AddSource, CommitOperation, CommitOptions, CommitOutcome, InitOptions, RepoPath, Signature,
-    Timestamp,
-};
+use hubvault::ops::{Actor, CommitOptions, CommitOutcome, InitOptions, Signature, Timestamp};
 use hubvault::store::media::memory::MemoryMedia;
+
+use crate::samples::{add, noise};
 
 fn actor(step: u8) -> Actor {
     let time = Timestamp { seconds: 1_700_000_000 + i64::from(step), offset_minutes: 0 };
     Actor { signature: Signature::new("A", "a@example.org", time).unwrap(), nonce: [step; 16] }
-}
-
-/// Bytes that neither compress nor repeat.
-fn noise(len: usize) -> Vec<u8> {
-    let mut bytes = vec![0; len];
-    fill(&mut bytes);
-    bytes
-}
-
-fn fill(bytes: &mut [u8]) {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    for byte in bytes {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        *byte = state.to_le_bytes()[3];
-    }
 }
 
 fn commit(media: &MemoryMedia, step: u8, path: &str, content: Vec<u8>) -> CommitOutcome {
@@ -38,11 +20,7 @@ fn commit(media: &MemoryMedia, step: u8, path: &str, content: Vec<u8>) -> Commit
 
 fn commit_all(media: &MemoryMedia, step: u8, files: Vec<(&str, Vec<u8>)>) -> CommitOutcome {
     let repository = Repository::open_on(Arc::new(media.clone())).unwrap();
-    let add = |(path, content)| CommitOperation::Add {
-        path_in_repo: Some(RepoPath::new(path).unwrap()),
-        source: AddSource::Bytes(content),
-    };
-    let adds: Vec<_> = files.into_iter().map(add).collect();
+    let adds: Vec<_> = files.into_iter().map(|(path, content)| add(path, content)).collect();
     let options = CommitOptions { message: "m".to_owned(), ..CommitOptions::default() };
     repository.create_commit(&adds, &options, &actor(step), &mut |_| ()).unwrap()
 }
@@ -83,7 +61,7 @@ fn put_back(media: &MemoryMedia, path: &str, bytes: &[u8]) {
 #[test]
 fn a_pack_that_comes_back_late_does_not_bury_what_was_committed_since() {
     let media = vault();
-    commit(&media, 3, "large", noise(700_000));
+    commit(&media, 3, "large", noise(0, 700_000));
     let pack = pack(&media);
     let bytes = take_away(&media, &pack);
     let opened = Repository::open_on(Arc::new(media.clone())).unwrap();
@@ -107,7 +85,7 @@ fn a_pack_that_comes_back_late_does_not_bury_what_was_committed_since() {
 #[test]
 fn committing_a_file_again_brings_back_what_the_vault_had_lost() {
     let media = vault();
-    let content = noise(700_000);
+    let content = noise(0, 700_000);
     commit(&media, 3, "large", content.clone());
     commit(&media, 4, "later", b"so that the lost pack is not the newest".to_vec());
     media.remove_file(&pack(&media)).unwrap();
@@ -122,11 +100,11 @@ fn committing_a_file_again_brings_back_what_the_vault_had_lost() {
 #[test]
 fn merging_small_indexes_does_not_bury_what_was_stored_again() {
     let media = vault();
-    let content = noise(700_000);
+    let content = noise(0, 700_000);
     commit(&media, 3, "large", content.clone());
     commit(&media, 4, "later", b"so that the lost pack is not the newest".to_vec());
     media.remove_file(&pack(&media)).unwrap();
-    let much = noise(300_000).into_iter().map(|byte| !byte).collect();
+    let much = noise(0, 300_000).into_iter().map(|byte| !byte).collect();
     commit_all(&media, 5, vec![("large", content.clone()), ("much", much)]);
     let indexes = || media.files().keys().filter(|name| name.ends_with(".idx")).count();
     let before = indexes();

@@ -9,36 +9,25 @@ use std::cell::Cell;
 use serde::Serialize;
 
 use super::error::OpsError;
-use super::merge::{Choices, Favor, Landed, Landing, MergeConflict, Resolution, Step, describe, merge_onto};
+use super::merge::{Choices, Landed, Landing, MergeConflict, Step, describe, merge_onto};
 use super::models::GitCommitInfo;
 use super::{Actor, Repository, history};
 use crate::snapshot::resolve;
 use crate::store::id::ObjectId;
 use crate::store::object::{Commit, Tree};
-use crate::store::path::RepoPath;
 use crate::store::vault::View;
 
 /// How to cherry-pick or revert.
 #[derive(Debug, Clone, Default)]
 pub struct ReplayOptions {
-    /// Branch to change, by its short or full name; the default branch when `None`.
-    pub target_revision: Option<String>,
-    /// The branch must be at this commit.
-    pub parent_commit: Option<String>,
+    /// Which branch is changed, and how conflicts are settled; without a message it is Git's.
+    pub landing: Landing,
     /// For a merge commit: which of its parents, from 1, its change is seen from.
     pub mainline: Option<usize>,
-    /// The message, instead of Git's.
-    pub commit_message: Option<String>,
     /// Say in the message of a cherry-pick where it comes from.
     pub record_origin: bool,
     /// Commit even when nothing changes.
     pub allow_empty: bool,
-    /// How conflicts are settled, by path. One that no conflict asks for is an error.
-    pub resolutions: Vec<(RepoPath, Resolution)>,
-    /// Whose side settles the others.
-    pub favor: Option<Favor>,
-    /// Only say what would happen.
-    pub dry_run: bool,
 }
 
 /// What a cherry-pick or a revert came to.
@@ -131,23 +120,11 @@ impl Repository {
         options: &ReplayOptions,
         actor: &Actor,
     ) -> Result<ReplayResult, OpsError> {
-        if options.commit_message.as_deref().is_some_and(|text| text.trim().is_empty()) {
-            return Err(OpsError::Invalid(
-                "the commit message is empty; give one, or none at all".to_owned(),
-            ));
-        }
-        let landing = Landing {
-            target: options.target_revision.as_deref(),
-            parent: options.parent_commit.as_deref(),
-            resolutions: &options.resolutions,
-            favor: options.favor,
-            dry_run: options.dry_run,
-            command: verb.as_str(),
-        };
         let replay =
             Replay { verb, revision, options, actor, found: Cell::new(None), limited: Cell::new(false) };
-        let landed =
-            self.land(&landing, actor, &|view, _, head, choices| replay.plan(view, head, choices))?;
+        let landed = self.land(&options.landing, verb.as_str(), actor, &|view, _, head, choices| {
+            replay.plan(view, head, choices)
+        })?;
         Ok(replay.result(&landed))
     }
 }
@@ -185,7 +162,7 @@ impl Replay<'_> {
         if settled.tree == ours && !self.options.allow_empty {
             return Ok(Step::Nothing);
         }
-        let message = match &self.options.commit_message {
+        let message = match &self.options.landing.commit_message {
             Some(text) => crate::store::object::message(text, None),
             None if self.verb == Verb::Revert => revert_message(id, &commit, parent),
             None if self.options.record_origin => with_origin(&commit.message, id),
@@ -193,7 +170,8 @@ impl Replay<'_> {
         };
         let is_pick = self.verb == Verb::CherryPick;
         // The author's name and the message may be in that encoding.
-        let keeps = |name: &[u8]| is_pick && name == b"encoding" && self.options.commit_message.is_none();
+        let keeps =
+            |name: &[u8]| is_pick && name == b"encoding" && self.options.landing.commit_message.is_none();
         let committer = self.actor.signature.clone();
         let made = Commit {
             tree: settled.tree,
@@ -243,11 +221,11 @@ impl Replay<'_> {
             source_head: self.found.get().unwrap_or(landed.before),
             target_head_before: landed.before,
             head_after: after,
-            created_commit: commit.is_some() && !self.options.dry_run,
+            created_commit: commit.is_some() && !self.options.landing.dry_run,
             commit,
             conflicts,
             renames_limited: self.limited.get(),
-            dry_run: self.options.dry_run,
+            dry_run: self.options.landing.dry_run,
         }
     }
 }

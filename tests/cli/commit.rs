@@ -285,7 +285,7 @@ fn the_text_of_a_pointer_is_refused_as_content() {
 fn more_large_files_than_a_process_may_open() {
     let desk = Desk::new();
     for n in 0..100 {
-        desk.write(&format!("in/{n:03}.bin"), crate::hostile::noise(n, 513 << 10));
+        desk.write(&format!("in/{n:03}.bin"), crate::samples::noise(n, 513 << 10));
     }
     let mut command = desk.command("sh");
     command.args(["-c", "ulimit -n 90 && exec \"$0\" -C vault commit -m many --add .=in", super::HV]);

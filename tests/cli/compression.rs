@@ -1,7 +1,7 @@
 //! `--compression`: what it saves, and that nothing else changes.
 
 use super::Desk;
-use crate::hostile::noise;
+use crate::samples::noise;
 
 /// bf16 values, about normal: exponents repeat, mantissas are noise.
 pub(crate) fn weights(count: usize) -> Vec<u8> {

@@ -1,7 +1,7 @@
 //! `hv dedup`: what two revisions or paths store together.
 
 use super::Desk;
-use crate::hostile::noise;
+use crate::samples::noise;
 
 #[test]
 fn revisions_and_paths_say_what_they_share() {

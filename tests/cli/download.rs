@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 use super::{Desk, HV, entries, feed};
-use crate::hostile::noise;
+use crate::samples::noise;
 
 #[test]
 fn a_killed_download_leaves_whole_files_and_the_next_one_finishes() {

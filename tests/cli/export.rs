@@ -11,7 +11,7 @@ use std::process::Stdio;
 use sha2::Digest as _;
 
 use super::{Desk, HV, Run, entries, feed};
-use crate::hostile::noise;
+use crate::samples::noise;
 
 const REPO: &str = "cache/models--team--net";
 

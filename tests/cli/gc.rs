@@ -3,12 +3,7 @@
 use std::fs;
 
 use super::Desk;
-
-fn noise(seed: u8, len: usize) -> Vec<u8> {
-    let mut bytes = vec![0; len];
-    blake3::Hasher::new().update(&[seed]).finalize_xof().fill(&mut bytes);
-    bytes
-}
+use crate::samples::noise;
 
 #[test]
 fn collecting_says_what_goes_and_what_stays() {

@@ -21,7 +21,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::{Desk, HV, entries};
-use crate::hostile::noise;
+use crate::samples::noise;
 
 fn desk() -> Desk {
     let desk = Desk::new();

@@ -6,21 +6,22 @@
 //! every size; and whole commits, openings and reads of others are put before each of its steps, and it before
 //! each of theirs. What refs lead to must be the same, byte for byte, and the next collection must finish the job.
 
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use hubvault::ops::gc::{GcOptions, GcReport};
-use hubvault::ops::merge::{Favor, MergeOptions};
+use hubvault::ops::merge::{Favor, Landing, MergeOptions};
 use hubvault::ops::replay::ReplayOptions;
 use hubvault::ops::squash::SquashOptions;
 use hubvault::ops::{CommitOperation, CommitOptions, OpsError, RepoPath};
 use hubvault::store::StoreError;
 use hubvault::store::media::Media as _;
-use hubvault::store::media::memory::{MemoryMedia, SyncKind};
+use hubvault::store::media::memory::MemoryMedia;
 use hubvault::{Repository, Snapshot};
 
 use super::hooked::{Hooked, on};
-use super::{AGAIN, FIRST, NEXT, World, actor, add, commit, complaints, look, noise, open, workloads};
+use super::upkeep::{Upkeep, bytes};
+use super::{FIRST, actor, add, commit, complaints, look, noise, open, workloads};
 
 /// A vault with all kinds of garbage, and one more commit that nothing leads to.
 fn littered() -> MemoryMedia {
@@ -50,58 +51,9 @@ fn gc(media: &MemoryMedia, n: u64) -> Result<GcReport, OpsError> {
     open(media)?.gc(&GcOptions::now(), &actor(n), &mut |_| ())
 }
 
-pub(super) fn bytes(media: &MemoryMedia) -> i64 {
-    i64::try_from(media.files().values().map(Vec::len).sum::<usize>()).unwrap()
-}
-
-fn world() -> &'static World {
-    static WORLD: OnceLock<World> = OnceLock::new();
-    WORLD.get_or_init(|| look(&littered()).unwrap().unwrap())
-}
-
-/// What a finished collection leaves: names and bytes, but for the log.
-fn least() -> i64 {
-    static LEAST: OnceLock<i64> = OnceLock::new();
-    *LEAST.get_or_init(|| {
-        let media = littered();
-        gc(&media, FIRST).unwrap();
-        without_log(&media)
-    })
-}
-
-pub(super) fn without_log(media: &MemoryMedia) -> i64 {
-    let files = media.files();
-    let kept = files.iter().filter(|(path, _)| !path.starts_with("log/"));
-    i64::try_from(kept.map(|(_, bytes)| bytes.len()).sum::<usize>()).unwrap()
-}
-
-/// What is wrong with a vault in the middle of a collection: what it shows must be as before, clean, and the next
-/// collection must get rid of the rest.
-fn judge(media: &MemoryMedia) -> Result<(), String> {
-    let found = look(media).map_err(|error| format!("opening and reading: {error}"))?;
-    if found.as_ref() != Some(world()) {
-        return Err("it is not what it was".into());
-    }
-    let repository = open(media).map_err(|error| error.to_string())?;
-    complaints(&repository, true).map_or(Ok(()), Err)?;
-    gc(media, AGAIN).map_err(|error| format!("collecting again: {error}"))?;
-    // How many indexes there are in the end depends on the way there.
-    if (without_log(media) - least()).abs() > 2000 {
-        return Err(format!("{} bytes are left, not {}", without_log(media), least()));
-    }
-    let repository = open(media).map_err(|error| error.to_string())?;
-    let report = repository.verify(false, &mut |_| ()).map_err(|error| error.to_string())?;
-    if !report.ok || !report.leftovers.is_empty() {
-        return Err(format!("after collecting again: {report:?}"));
-    }
-    commit(&repository, "next", &[add("next", b"next".to_vec())], NEXT).map_err(|e| format!("next: {e}"))?;
-    complaints(&open(media).map_err(|e| e.to_string())?, false).map_or(Ok(()), Err)
-}
-
-fn trace() -> Vec<String> {
-    let media = littered();
-    gc(&media, FIRST).unwrap();
-    media.operations()
+fn upkeep() -> &'static Upkeep<GcReport> {
+    static MADE: OnceLock<Upkeep<GcReport>> = OnceLock::new();
+    MADE.get_or_init(|| Upkeep::new(&littered(), gc, 2000, true))
 }
 
 #[test]
@@ -111,106 +63,44 @@ fn it_frees_what_it_says_and_does_what_this_is_there_for() {
     let report = gc(&media, FIRST).unwrap();
     assert_eq!(report.reclaimed_size, before - bytes(&media), "{report:?}");
     assert_eq!((report.tolerated_size, report.transactions.len()), (0, 1), "{report:?}");
-    let trace = media.operations();
-    let count = |what: &str, end: &str| {
-        trace.iter().filter(|step| step.starts_with(what) && step.ends_with(end)).count()
-    };
+    let Upkeep { trace, .. } = upkeep();
+    let count = |what, end| upkeep().count(what, end);
     assert_eq!((count("publish ", ".idx"), count("publish ", ".record")), (1, 1), "{trace:#?}");
     // A dead one, a mostly dead one (the rest fits inline), a killed writer's.
     assert_eq!(count("remove ", ".pack"), 3, "{trace:#?}");
     assert!(count("remove ", ".idx") >= 3, "{trace:#?}");
-    assert!(look(&media).unwrap().as_ref() == Some(world()));
-    judge(&media).unwrap();
-}
-
-/// Cuts the collection at every step; answers what is wrong, and with how many states it was tried.
-fn cut(limit: usize, arm: &dyn Fn(&MemoryMedia), enough: bool) -> (usize, Vec<String>) {
-    let (mut states, mut wrong) = (0, Vec::new());
-    for (step, operation) in trace().iter().enumerate().rev() {
-        let media = littered();
-        arm(&media);
-        media.crash_at(step);
-        drop(gc(&media, FIRST));
-        for state in media.after_crash(limit).into_iter().chain([media.after_kill()]) {
-            states += 1;
-            if let Err(why) = judge(&state) {
-                wrong.push(format!("cut at step {step} ({operation}): {why}"));
-                if enough {
-                    return (states, wrong);
-                }
-            }
-        }
-    }
-    (states, wrong)
+    upkeep().judge(&media).unwrap();
 }
 
 #[test]
 fn the_power_goes_at_every_step() {
-    let (states, wrong) = cut(5, &|_| (), false);
-    println!("{states} states");
-    assert!(wrong.is_empty(), "{} of {states}: {:#?}", wrong.len(), &wrong[..wrong.len().min(5)]);
-    assert!(states > 60);
+    upkeep().survives_the_power(5);
 }
 
 #[test]
 fn it_would_be_missed_if_files_went_before_the_record_was_durable() {
-    // To the disk, a removal before the record's last sync is the same as one that the sync did not come before.
-    let lies: [(&str, fn(&str, SyncKind) -> bool); 3] = [
-        ("the record's name", |path, kind| path.starts_with("log/0") && kind == SyncKind::Dir),
-        ("packs/", |path, kind| path == "packs" && kind == SyncKind::Dir),
-        ("any file", |_, kind| kind == SyncKind::File),
-    ];
-    for (what, lie) in lies {
-        let (_, wrong) = cut(12, &|media| media.skip_syncs(lie), true);
-        println!("without the sync of {what}: {}", wrong.first().map_or("NOTHING NOTICED", String::as_str));
-        assert!(!wrong.is_empty(), "nobody notices that {what} is not synced");
-    }
+    upkeep().needs_its_syncs();
 }
 
 #[test]
 fn every_step_fails_once() {
-    for (step, operation) in trace().iter().enumerate() {
-        let media = littered();
-        media.fail_at(step, io::ErrorKind::Other);
-        let done = gc(&media, FIRST);
-        let at = format!("step {step} fails ({operation})");
-        // A file that cannot be removed is noted; tidying is not.
-        let tidy = operation.starts_with("remove ");
-        assert!(done.is_err() || tidy || operation.contains("checkpoint"), "{at}: it says that all is well");
-        for state in media.after_crash(3).into_iter().chain([media.after_kill()]) {
-            judge(&state).unwrap_or_else(|why| panic!("{at}: {why}"));
-        }
-    }
+    upkeep().survives_a_fault(3);
 }
 
 #[test]
 fn a_full_disk_does_not_keep_it_from_freeing_whole_packs() {
     let (mut in_two, mut nothing, mut at_once) = (0, 0, 0);
-    let written: usize = {
-        let writes = trace().into_iter().filter(|step| step.starts_with("write "));
-        writes.map(|step| step.rsplit_once('+').unwrap().1.parse::<usize>().unwrap()).sum()
-    };
-    let budgets = [0, 1, 300, 600, 900, 1200, 2000, 10_000].into_iter();
-    for room in budgets.chain((1..12).map(|n| n * written / 12)).chain([written]) {
-        let media = littered();
-        media.full_after(room);
-        let before = bytes(&media);
-        let report = gc(&media, FIRST).unwrap_or_else(|error| panic!("room for {room}: {error}"));
-        assert_eq!(report.reclaimed_size, before - bytes(&media), "room for {room}: {report:?}");
+    let before = bytes(&littered());
+    let rooms = [0, 1, 300, 600, 900, 1200, 2000, 10_000];
+    upkeep().survives_a_full_disk(&rooms, 12, |room, media, report| {
+        assert_eq!(report.reclaimed_size, before - bytes(media), "room for {room}: {report:?}");
         match report.transactions.len() {
             0 => nothing += 1,
             1 if report.notes.is_empty() => at_once += 1,
             _ => in_two += 1,
         }
-        assert!(
-            report.notes.is_empty() == ((without_log(&media) - least()).abs() < 2000),
-            "room for {room}: {report:?}"
-        );
-        assert!(look(&media).unwrap().as_ref() == Some(world()), "room for {room}");
-        assert_eq!(complaints(&open(&media).unwrap(), true), None, "room for {room}");
-        media.full_after(usize::MAX);
-        judge(&media).unwrap_or_else(|why| panic!("room for {room}, then more: {why}"));
-    }
+        assert_eq!(report.notes.is_empty(), upkeep().is_done(media), "room for {room}: {report:?}");
+    });
     println!(
         "{at_once} times at once, {in_two} times whole packs first, {nothing} times no room for a record"
     );
@@ -262,6 +152,10 @@ fn without_locks_a_commit_never_relies_on_what_is_collected_meanwhile() {
     assert!(done > 5 && refused > 5, "{done} {refused}");
 }
 
+fn theirs() -> Landing {
+    Landing { favor: Some(Favor::Theirs), ..Landing::default() }
+}
+
 /// Puts a ref on, or makes a commit of, something that only its id leads to.
 type Rescue = fn(&Repository, &str) -> Result<(), OpsError>;
 
@@ -274,11 +168,11 @@ fn a_ref_never_goes_to_what_is_collected_meanwhile() {
         }),
         ("merge", |repository, id| {
             let options =
-                MergeOptions { allow_unrelated: true, favor: Some(Favor::Theirs), ..MergeOptions::default() };
+                MergeOptions { allow_unrelated: true, landing: theirs(), ..MergeOptions::default() };
             repository.merge(id, &options, &actor(922)).map(drop)
         }),
         ("cherry-pick", |repository, id| {
-            let options = ReplayOptions { favor: Some(Favor::Theirs), ..ReplayOptions::default() };
+            let options = ReplayOptions { landing: theirs(), ..ReplayOptions::default() };
             repository.cherry_pick(id, &options, &actor(923)).map(drop)
         }),
     ];
@@ -389,7 +283,7 @@ fn what_is_being_read_stays_where_its_reader_looks_for_it() {
                 drop(lease);
             }
         }
-        judge(&inner).unwrap_or_else(|why| panic!("{at}: {why}"));
+        upkeep().judge(&inner).unwrap_or_else(|why| panic!("{at}: {why}"));
     }
     println!("{read} readers read all, {late} came too late");
     assert!(read > 50 && late > 3, "{read} {late}");

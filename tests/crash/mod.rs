@@ -7,16 +7,14 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::sync::Arc;
 
-use hubvault::ops::{
-    Actor, AddSource, CommitOperation, CommitOptions, OpsError, RepoPath, Signature, Timestamp,
-};
+use hubvault::ops::{Actor, CommitOperation, CommitOptions, OpsError, Signature, Timestamp};
 use hubvault::snapshot::{Mode, Snapshot};
 use hubvault::store::StoreError;
-use hubvault::store::media::Media;
 use hubvault::store::media::memory::MemoryMedia;
 use hubvault::{Repository, SnapshotError};
+
+use crate::samples::{add, noise, open};
 
 mod checkpoint;
 mod collect;
@@ -27,6 +25,7 @@ mod mutations;
 mod optimize;
 mod power;
 mod space;
+mod upkeep;
 mod workloads;
 mod writers;
 
@@ -38,18 +37,6 @@ fn actor(n: u64) -> Actor {
     Actor { signature: Signature::new("A U Thor", "a@example.org", time).unwrap(), nonce }
 }
 
-/// Bytes that do not compress, the same for the same seed.
-fn noise(seed: u64, len: usize) -> Vec<u8> {
-    let mut bytes = vec![0; len];
-    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut bytes);
-    bytes
-}
-
-fn add(path: &str, bytes: Vec<u8>) -> CommitOperation {
-    let path_in_repo = Some(RepoPath::new(path).unwrap());
-    CommitOperation::Add { path_in_repo, source: AddSource::Bytes(bytes) }
-}
-
 fn commit(
     repository: &Repository,
     message: &str,
@@ -58,10 +45,6 @@ fn commit(
 ) -> Result<(), OpsError> {
     let options = CommitOptions { message: message.to_owned(), ..CommitOptions::default() };
     repository.create_commit(operations, &options, &actor(n), &mut |_| ()).map(drop)
-}
-
-fn open(media: &MemoryMedia) -> Result<Repository, OpsError> {
-    Repository::open_on(Arc::new(media.clone()) as Arc<dyn Media>)
 }
 
 /// All that a user can see of a vault.

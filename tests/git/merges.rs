@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 
 use hubvault::ops::merge::{
-    ConflictType, FastForward, Favor, MergeConflict, MergeOptions, MergeResult, MergeStatus, Resolution,
+    ConflictType, FastForward, Favor, Landing, MergeConflict, MergeOptions, MergeResult, MergeStatus,
+    Resolution,
 };
 use hubvault::ops::{ObjectId, RepoPath};
 use hubvault::snapshot::Mode;
@@ -154,27 +155,32 @@ enum Verdict {
     Conflict(BTreeSet<String>),
 }
 
+/// A merge that is not made, onto one of the branches.
+fn onto(ours: usize) -> Landing {
+    Landing { target_revision: Some(format!("c{ours}")), dry_run: true, ..Landing::default() }
+}
+
+/// The same, also where a merge commit would not be needed.
+fn options(landing: Landing) -> MergeOptions {
+    let fast_forward = FastForward::Never;
+    MergeOptions { landing, fast_forward, allow_unrelated: true, ..MergeOptions::default() }
+}
+
 /// Every conflict can be settled: by a side for all, and by a choice for each; and by nothing else.
 fn check_settling(workshop: &mut Workshop, (ours, theirs): (usize, usize), conflicts: &[MergeConflict]) {
     let path = |text: &str| RepoPath::new(text).unwrap();
-    let base = MergeOptions {
-        target_revision: Some(format!("c{ours}")),
-        fast_forward: FastForward::Never,
-        allow_unrelated: true,
-        dry_run: true,
-        ..MergeOptions::default()
-    };
+    let base = onto(ours);
     let each = |resolution: &Resolution| {
         let named: BTreeSet<&str> = conflicts.iter().map(|c| &*c.paths[0]).collect();
         named.into_iter().map(|at| (path(at), resolution.clone())).collect::<Vec<_>>()
     };
     let choices = [
-        MergeOptions { favor: Some(Favor::Ours), ..base.clone() },
-        MergeOptions { resolutions: each(&Resolution::Ours), ..base.clone() },
-        MergeOptions { favor: Some(Favor::Theirs), ..base.clone() },
-        MergeOptions { resolutions: each(&Resolution::Theirs), ..base.clone() },
-        MergeOptions { resolutions: each(&Resolution::Delete), ..base.clone() },
-        MergeOptions { resolutions: each(&Resolution::Bytes(b"settled".to_vec())), ..base.clone() },
+        options(Landing { favor: Some(Favor::Ours), ..base.clone() }),
+        options(Landing { resolutions: each(&Resolution::Ours), ..base.clone() }),
+        options(Landing { favor: Some(Favor::Theirs), ..base.clone() }),
+        options(Landing { resolutions: each(&Resolution::Theirs), ..base.clone() }),
+        options(Landing { resolutions: each(&Resolution::Delete), ..base.clone() }),
+        options(Landing { resolutions: each(&Resolution::Bytes(b"settled".to_vec())), ..base.clone() }),
     ];
     let source = format!("c{theirs}");
     let mut trees = Vec::new();
@@ -186,14 +192,14 @@ fn check_settling(workshop: &mut Workshop, (ours, theirs): (usize, usize), confl
         assert!(
             result.status == MergeStatus::Merged || conflicts.iter().any(is_open),
             "{:?} {:?}: {:#?}",
-            options.resolutions,
-            options.favor,
+            options.landing.resolutions,
+            options.landing.favor,
             result.conflicts
         );
         trees.push(result.tree);
     }
     assert_eq!((trees[0], trees[2]), (trees[1], trees[3]), "a side for all is that side for each");
-    let stray = MergeOptions { resolutions: vec![(path("no/conflict"), Resolution::Ours)], ..base };
+    let stray = options(Landing { resolutions: vec![(path("no/conflict"), Resolution::Ours)], ..base });
     let actor = workshop.actor();
     assert!(workshop.repository.merge(&source, &stray, &actor).is_err());
 }
@@ -234,13 +240,7 @@ fn ours(
     (ours, theirs): (usize, usize),
     commits: &[ObjectId],
 ) -> (Verdict, MergeResult) {
-    let options = MergeOptions {
-        target_revision: Some(format!("c{ours}")),
-        fast_forward: FastForward::Never,
-        allow_unrelated: true,
-        dry_run: true,
-        ..MergeOptions::default()
-    };
+    let options = options(onto(ours));
     let actor = workshop.actor();
     let result = workshop.repository.merge(&format!("c{theirs}"), &options, &actor).unwrap();
     assert_eq!((result.target_head_before, result.source_head), (commits[ours], commits[theirs]));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use hubvault::ops::merge::Landing;
 use hubvault::ops::replay::{ReplayOptions, ReplayStatus};
 use hubvault::snapshot::Mode;
 
@@ -39,7 +40,7 @@ fn we_do(workshop: &mut Workshop, verb: &str, onto: &str, args: &[&str]) -> Opti
     workshop.repository.create_branch(&target, Some(onto), false, &actor).unwrap();
     let mainline = args.iter().position(|arg| *arg == "-m").map(|at| args[at + 1].parse().unwrap());
     let options = ReplayOptions {
-        target_revision: Some(target.clone()),
+        landing: Landing { target_revision: Some(target.clone()), ..Landing::default() },
         mainline,
         record_origin: args.contains(&"-x"),
         ..ReplayOptions::default()

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use hubvault::ops::merge::{Favor, MergeOptions};
+use hubvault::ops::merge::{Favor, Landing, MergeOptions};
 use hubvault::store::id::ObjectId;
 use hubvault::store::media::memory::MemoryMedia;
 use hubvault::store::object::{Commit, Kind, Mode, Tag, Tree, TreeEntry};
@@ -213,7 +213,8 @@ fn names_that_clash_where_the_branch_has_a_file_are_a_conflict_whoever_is_favour
     });
     let repository = open(&media).unwrap();
     for favor in [Favor::Ours, Favor::Theirs] {
-        let options = MergeOptions { favor: Some(favor), dry_run: true, ..MergeOptions::default() };
+        let landing = Landing { favor: Some(favor), dry_run: true, ..Landing::default() };
+        let options = MergeOptions { landing, ..MergeOptions::default() };
         let result = repository.merge(&source.to_string(), &options, &actor());
         // Either is an answer: one of the names is left out, or nobody can say which.
         assert!(result.is_ok(), "{favor:?}: {result:?}");

@@ -17,6 +17,8 @@ use hubvault::store::publish::{Change, move_ref};
 use hubvault::store::refname::RefName;
 use hubvault::store::transaction::Context;
 
+use crate::samples::{add, noise, open};
+
 mod damage;
 #[cfg(unix)]
 mod escape;
@@ -36,20 +38,6 @@ pub(crate) fn actor() -> Actor {
     Actor { signature: Signature::new("Eve", "eve@example.org", time).unwrap(), nonce }
 }
 
-/// Bytes that nothing compresses and that differ for each seed.
-pub(crate) fn noise(seed: u64, len: usize) -> Vec<u8> {
-    let mut bytes = vec![0; len];
-    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut bytes);
-    bytes
-}
-
-pub(crate) fn add(path: &str, bytes: impl Into<Vec<u8>>) -> CommitOperation {
-    CommitOperation::Add {
-        path_in_repo: Some(RepoPath::new(path).unwrap()),
-        source: AddSource::Bytes(bytes.into()),
-    }
-}
-
 pub(crate) fn commit(repository: &Repository, branch: Option<&str>, operations: &[CommitOperation]) {
     let options = CommitOptions {
         message: format!("commit {}", NONCE.load(Relaxed)),
@@ -61,10 +49,6 @@ pub(crate) fn commit(repository: &Repository, branch: Option<&str>, operations: 
 
 pub(crate) fn init(media: &MemoryMedia) -> Repository {
     Repository::init_on(Arc::new(media.clone()), &InitOptions::default(), &actor()).unwrap().0
-}
-
-pub(crate) fn open(media: &MemoryMedia) -> Result<Repository, hubvault::OpsError> {
-    Repository::open_on(Arc::new(media.clone()))
 }
 
 /// A healthy copy of a medium, to be damaged.

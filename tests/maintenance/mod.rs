@@ -10,6 +10,8 @@ use hubvault::Repository;
 use hubvault::ops::{Actor, Signature, Timestamp};
 use hubvault::store::media::memory::MemoryMedia;
 
+use crate::samples::noise;
+
 mod damage;
 mod model;
 mod optimize;
@@ -25,12 +27,6 @@ fn actor(time: i64) -> Actor {
     nonce[..8].copy_from_slice(&COUNT.fetch_add(1, Relaxed).to_le_bytes());
     let time = Timestamp { seconds: time, offset_minutes: 0 };
     Actor { signature: Signature::new("M", "m@example.org", time).unwrap(), nonce }
-}
-
-fn noise(seed: u64, len: usize) -> Vec<u8> {
-    let mut bytes = vec![0; len];
-    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut bytes);
-    bytes
 }
 
 /// bf16 values, about normal: exponents repeat, mantissas are noise.

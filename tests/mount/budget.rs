@@ -32,7 +32,7 @@ fn random_reads_by_many_threads_stay_within_the_cache_size() {
         return;
     }
     let desk = Desk::new();
-    let content = noise(96 << 20, 5);
+    let content = noise(5, 96 << 20);
     desk.commit_file("big.bin", &content);
     let mount = Mount::with(&desk, "mnt", "main", &["--no-passthrough", "--cache-size", "16MiB"]);
     let content = &content;
@@ -40,7 +40,7 @@ fn random_reads_by_many_threads_stay_within_the_cache_size() {
         for thread in 0..8_u64 {
             let file = File::open(mount.path.join("big.bin")).unwrap();
             scope.spawn(move || {
-                for word in noise(4 * 150, 40 + thread).chunks(4) {
+                for word in noise(40 + thread, 4 * 150).chunks(4) {
                     let at = u32::from_le_bytes(word.try_into().unwrap()) as usize % (content.len() - 5000);
                     let mut buffer = [0; 5000];
                     file.read_exact_at(&mut buffer, at as u64).unwrap();

@@ -14,7 +14,7 @@ fn a_damaged_file_cannot_be_read_and_the_others_can() {
         return;
     }
     let desk = desk();
-    desk.commit_file("victim.bin", super::noise(2_000_000, 77));
+    desk.commit_file("victim.bin", super::noise(77, 2_000_000));
     let newest = change_newest_pack(&desk, |bytes| {
         let middle = bytes.len() / 2;
         bytes[middle..middle + 64].fill(0);
@@ -40,7 +40,7 @@ fn what_is_damaged_is_named_in_mounts_that_move() {
         return;
     }
     let desk = desk();
-    desk.commit_file("victim.bin", super::noise(2_000_000, 77));
+    desk.commit_file("victim.bin", super::noise(77, 2_000_000));
     change_newest_pack(&desk, |bytes| bytes[1_000_000..1_000_064].fill(0));
     let log = || fs::read_to_string(desk.home_file("hubvault/mount.log")).unwrap();
     for (options, top) in [(&[][..], "branches/main/"), (&["--follow", "main"][..], "")] {
@@ -59,7 +59,7 @@ fn a_truncated_pack_is_no_shorter_file_through_a_mount() {
         return;
     }
     let desk = desk();
-    desk.commit_file("victim.bin", super::noise(2_000_000, 77));
+    desk.commit_file("victim.bin", super::noise(77, 2_000_000));
     change_newest_pack(&desk, |bytes| bytes.truncate(1_500_000));
     let mount = Mount::new(&desk, "mnt", "main");
     for _ in 0..2 {
@@ -76,7 +76,7 @@ fn a_pack_that_is_truncated_later_is_no_shorter_file_either() {
         return;
     }
     let desk = desk();
-    let content = super::noise(2_000_000, 77);
+    let content = super::noise(77, 2_000_000);
     desk.commit_file("victim.bin", &content);
     let pack = desk.path("vault/packs").join(change_newest_pack(&desk, |_| ()));
     let mount = Mount::new(&desk, "mnt", "main");

@@ -124,7 +124,7 @@ fn two_revisions_at_once_and_a_commit_changes_neither() {
     }
     let desk = desk();
     let first = desk.head();
-    let replaced = noise(500_000, 9);
+    let replaced = noise(9, 500_000);
     let second = desk.commit_file("big.bin", &replaced);
     let old = Mount::new(&desk, "old", "HEAD~1");
     let new = Mount::new(&desk, "new", "main");
@@ -158,7 +158,7 @@ fn random_reads_by_many_threads_are_the_committed_bytes() {
             for thread in 0..4_u64 {
                 let file = File::open(mount.path.join(name)).unwrap();
                 scope.spawn(move || {
-                    for start in noise(400, thread).chunks(4) {
+                    for start in noise(thread, 400).chunks(4) {
                         let offset = u32::from_le_bytes(start.try_into().unwrap()) as usize % content.len();
                         let mut buffer = vec![0; (offset % 300_000).min(content.len() - offset)];
                         file.read_exact_at(&mut buffer, offset as u64).unwrap();

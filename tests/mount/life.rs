@@ -179,7 +179,7 @@ fn a_vault_that_cannot_be_written_is_listed_read_verified_and_mounted() {
         return;
     }
     let desk = Desk::new();
-    desk.commit_file("f", noise(300_000, 4));
+    desk.commit_file("f", noise(4, 300_000));
     fs::create_dir(desk.path("mnt")).unwrap();
     // Root may write anything, so the folder itself is made read-only for it by a mount of its own.
     let script = "mount --bind vault vault && mount -o remount,ro,bind vault && \

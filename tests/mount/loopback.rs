@@ -36,7 +36,7 @@ fn bytes_are_those_that_were_committed_wherever_one_reads() {
     for (name, content) in sample() {
         assert_eq!(view.metadata(name).unwrap().size, content.len() as u64, "{name}");
         assert!(view.read_to_end(name).unwrap() == content, "{name}");
-        for (n, start) in noise(64, content.len() as u64).chunks(4).enumerate() {
+        for (n, start) in noise(content.len() as u64, 64).chunks(4).enumerate() {
             let offset = u32::from_le_bytes(start.try_into().unwrap()) as usize % (content.len() + 10);
             let length = [0, 1, 100, 4096, 70_000, 1 << 20][n % 6];
             let due = content.get(offset..content.len().min(offset + length)).unwrap_or_default();

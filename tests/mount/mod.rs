@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use crate::cli::Desk;
+use crate::samples::noise;
 
 #[cfg(target_os = "linux")]
 mod budget;
@@ -31,22 +32,10 @@ mod versions;
 #[cfg(target_os = "linux")]
 mod views;
 
-/// Bytes that look like nothing and are the same in every run.
-pub(crate) fn noise(len: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed;
-    let mut bytes = Vec::with_capacity(len + 8);
-    while bytes.len() < len {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        bytes.extend_from_slice(&(state >> 16).to_le_bytes()[..6]);
-    }
-    bytes.truncate(len);
-    bytes
-}
-
 /// Files of the sample, by path: small and empty, equal ones, one of many chunks, one that is a pointer to Git,
 /// and names that need care.
 pub(crate) fn sample() -> BTreeMap<&'static str, Vec<u8>> {
-    let big = noise(3_300_007, 1);
+    let big = noise(1, 3_300_007);
     let mut edited = big.clone();
     edited[1_000_000..1_000_100].fill(b'!');
     BTreeMap::from([
@@ -54,7 +43,7 @@ pub(crate) fn sample() -> BTreeMap<&'static str, Vec<u8>> {
         ("big.bin", big),
         ("edited.bin", edited),
         ("empty", Vec::new()),
-        ("large.safetensors", noise(11 << 20, 2)),
+        ("large.safetensors", noise(2, 11 << 20)),
         ("one.txt", b"same".to_vec()),
         ("space and \u{fc}.txt", b"name".to_vec()),
         ("twins/two.txt", b"same".to_vec()),

@@ -110,7 +110,7 @@ const BRANCH: u64 = 16 << 10;
 /// A file of many chunks on a counting medium, and what it must read as.
 fn counted(cache: usize) -> (Desk, FileReader, Arc<Counts>, Vec<u8>) {
     let desk = Desk::new();
-    let content = noise(SIZE, 3);
+    let content = noise(3, SIZE);
     desk.commit_file("big.bin", &content);
     let counts = Arc::new(Counts::default());
     let root: &Path = &desk.path("vault");

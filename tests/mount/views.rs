@@ -186,7 +186,7 @@ fn what_a_whole_vault_shows_is_not_collected_while_it_is_open_and_leases_are_few
         return;
     }
     let desk = Desk::new();
-    let content = noise(700_000, 3);
+    let content = noise(3, 700_000);
     let lost = desk.commit_file("f", &content);
     desk.on(["reset", "main~1"]).ok();
     for n in 0..80 {
@@ -310,17 +310,17 @@ fn a_followed_branch_gives_its_old_commits_up() {
         return;
     }
     let desk = Desk::new();
-    desk.commit_file("f", noise(900_000, 1));
+    desk.commit_file("f", noise(1, 900_000));
     let (_view, _) = View::new(&desk, "mnt", &["--follow", "main"]);
     let mnt = desk.path("mnt");
     assert_eq!(fs::read(mnt.join("f")).unwrap().len(), 900_000);
     desk.on(["reset", "main~1"]).ok();
-    desk.commit_file("g", noise(10, 1));
+    desk.commit_file("g", noise(1, 10));
     assert_eq!(entries(&mnt), ["g"]);
     assert_eq!(leases(&desk), 1);
     let report = desk.on(["gc", "--prune=now", "--json"]).json();
     assert!(report["reclaimed_size"].as_i64().unwrap() > 800_000, "{report}");
-    assert_eq!(fs::read(mnt.join("g")).unwrap(), noise(10, 1));
+    assert_eq!(fs::read(mnt.join("g")).unwrap(), noise(1, 10));
 }
 
 #[test]

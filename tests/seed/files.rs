@@ -12,9 +12,8 @@ use hubvault::ops::source::SharedReader;
 use hubvault::ops::upload::FolderUpload;
 use hubvault::ops::{AddSource, CommitOptions, OpsError, Progress};
 
-use super::{Bench, add, path};
+use super::{Bench, add, noise, path};
 use crate::cli::{Desk, entries};
-use crate::hostile::noise;
 
 /// Downloads one file without a folder; answers where it is.
 #[track_caller]

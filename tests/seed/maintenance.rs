@@ -8,13 +8,7 @@ use hubvault::ops::overview::StorageOverview;
 use hubvault::ops::squash::{SquashOptions, SquashReport};
 use hubvault::ops::{CommitOperation, OpsError};
 
-use super::{Bench, add, everything, message, path};
-
-fn noise(seed: u8, len: usize) -> Vec<u8> {
-    let mut bytes = vec![0; len];
-    blake3::Hasher::new().update(&[seed]).finalize_xof().fill(&mut bytes);
-    bytes
-}
+use super::{Bench, add, everything, message, noise, path};
 
 fn total(bench: &Bench) -> u64 {
     everything(&bench.path("vault")).values().map(|bytes| bytes.len() as u64).sum()

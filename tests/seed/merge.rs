@@ -1,6 +1,6 @@
 //! Statements 36 to 42: merging.
 
-use hubvault::ops::merge::{ConflictType, MergeOptions, MergeResult, MergeStatus};
+use hubvault::ops::merge::{ConflictType, Landing, MergeOptions, MergeResult, MergeStatus};
 use hubvault::ops::{CommitOperation, CommitOptions, InitOptions, ObjectId, OpsError};
 
 use super::{Bench, add, everything, message, path};
@@ -22,6 +22,10 @@ fn fork(bench: &Bench, files: &[CommitOperation]) -> ObjectId {
 
 fn put(bench: &Bench, branch: &str, operations: &[CommitOperation]) -> ObjectId {
     bench.try_commit(operations, &on(branch)).unwrap().oid
+}
+
+fn landing(landing: Landing) -> MergeOptions {
+    MergeOptions { landing, ..MergeOptions::default() }
 }
 
 fn try_merge(bench: &Bench, source: &str, options: &MergeOptions) -> Result<MergeResult, OpsError> {
@@ -136,13 +140,13 @@ fn s41_only_a_branch_that_is_where_it_should_be_is_merged_into() {
     put(&bench, "dev", &[add("g", "2")]);
     bench.repository.create_tag("v1", None, None, false, &bench.actor()).unwrap();
     let into =
-        |target: &str| MergeOptions { target_revision: Some(target.to_owned()), ..MergeOptions::default() };
+        |target: &str| landing(Landing { target_revision: Some(target.to_owned()), ..Landing::default() });
     for target in [&base.to_string()[..], "refs/tags/v1"] {
         let error = try_merge(&bench, "dev", &into(target)).unwrap_err();
         assert_eq!(error.python_class(), "UnsupportedPathError", "{error}");
     }
     let moved = put(&bench, "main", &[add("h", "2")]);
-    let stale = MergeOptions { parent_commit: Some(base.to_string()), ..MergeOptions::default() };
+    let stale = landing(Landing { parent_commit: Some(base.to_string()), ..Landing::default() });
     let error = try_merge(&bench, "dev", &stale).unwrap_err();
     assert_eq!(error.python_class(), "ConflictError", "{error}");
     assert_eq!(bench.head(), moved.to_string());

@@ -8,10 +8,12 @@ use std::path::Path;
 
 use hubvault::Repository;
 use hubvault::ops::{
-    Actor, AddSource, CommitOperation, CommitOptions, CommitOutcome, InitOptions, OpsError, RepoPath,
-    Signature, Timestamp,
+    Actor, CommitOperation, CommitOptions, CommitOutcome, InitOptions, OpsError, RepoPath, Signature,
+    Timestamp,
 };
 use tempfile::TempDir;
+
+use crate::samples::{add, noise};
 
 mod core;
 mod files;
@@ -78,10 +80,6 @@ pub(super) fn message(text: &str) -> CommitOptions {
 
 pub(super) fn path(text: &str) -> RepoPath {
     RepoPath::new(text).unwrap()
-}
-
-pub(super) fn add(at: &str, content: impl Into<Vec<u8>>) -> CommitOperation {
-    CommitOperation::Add { path_in_repo: Some(path(at)), source: AddSource::Bytes(content.into()) }
 }
 
 /// Names and contents of everything below a folder.

@@ -25,6 +25,26 @@ pub(in crate::cli) struct CommitArgs {
     /// Message; its first line is the title
     #[arg(short, long, value_name = "MSG")]
     message: String,
+    #[command(flatten)]
+    how: How,
+    #[command(flatten)]
+    reading: Reading,
+    /// Add a file or folder at a path (`.` is the root, for folders)
+    #[arg(long, value_name = "REPO_PATH=LOCAL")]
+    add: Vec<String>,
+    /// Remove a file or folder
+    #[arg(long, value_name = "PATH")]
+    delete: Vec<String>,
+    /// Copy a file or folder within the repository, or from another revision of it
+    #[arg(long, value_name = "[REV:]SRC=DST")]
+    copy: Vec<String>,
+    /// Files and folders to add under their own names
+    local: Vec<PathBuf>,
+}
+
+/// Where a commit goes, and what is said in it besides the message.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct How {
     /// The rest of the message
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
@@ -43,19 +63,21 @@ pub(in crate::cli) struct CommitArgs {
     /// Commit even when nothing changes
     #[arg(long)]
     allow_empty: bool,
-    #[command(flatten)]
-    reading: Reading,
-    /// Add a file or folder at a path (`.` is the root, for folders)
-    #[arg(long, value_name = "REPO_PATH=LOCAL")]
-    add: Vec<String>,
-    /// Remove a file or folder
-    #[arg(long, value_name = "PATH")]
-    delete: Vec<String>,
-    /// Copy a file or folder within the repository, or from another revision of it
-    #[arg(long, value_name = "[REV:]SRC=DST")]
-    copy: Vec<String>,
-    /// Files and folders to add under their own names
-    local: Vec<PathBuf>,
+}
+
+impl How {
+    /// The options of a commit.
+    pub(super) fn options(&self, message: String) -> Result<CommitOptions, Failure> {
+        Ok(CommitOptions {
+            message,
+            description: self.description.clone(),
+            revision: self.revision.clone(),
+            parent_commit: self.parent.clone(),
+            author: Some(identity::author(self.author.as_deref(), self.date.as_deref())?),
+            allow_empty: self.allow_empty,
+            ..CommitOptions::default()
+        })
+    }
 }
 
 /// How local files are read and stored.
@@ -91,20 +113,11 @@ impl Reading {
 pub(super) fn run(cli: &Cli, args: &CommitArgs, matches: &ArgMatches) -> Result<(), Failure> {
     let matches = matches.subcommand().map_or(matches, |(_, matches)| matches);
     let operations = operations(args, matches)?;
-    if operations.is_empty() && !args.allow_empty {
+    if operations.is_empty() && !args.how.allow_empty {
         return Err(Failure::usage("nothing to do: name files to add, or use --add, --delete or --copy"));
     }
     let repository = open_to_write(cli)?;
-    let options = CommitOptions {
-        message: args.message.clone(),
-        description: args.description.clone(),
-        revision: args.revision.clone(),
-        parent_commit: args.parent.clone(),
-        author: Some(identity::author(args.author.as_deref(), args.date.as_deref())?),
-        allow_empty: args.allow_empty,
-        ..CommitOptions::default()
-    };
-    let options = args.reading.apply(options);
+    let options = args.reading.apply(args.how.options(args.message.clone())?);
     let actor = identity::actor()?;
     let outcome = watched(cli.json, &repository, |progress| {
         repository.create_commit(&operations, &options, &actor, progress)

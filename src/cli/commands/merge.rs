@@ -46,9 +46,7 @@ pub(in crate::cli) struct MergeArgs {
 
 pub(super) fn run(cli: &Cli, args: &MergeArgs) -> Result<(), Failure> {
     let options = MergeOptions {
-        target_revision: args.target.clone(),
-        parent_commit: args.parent.clone(),
-        commit_message: args.message.clone(),
+        landing: args.settle.landing(&args.target, &args.parent, &args.message)?,
         commit_description: args.description.clone(),
         author: Some(identity::author(None, None)?),
         fast_forward: match (args.ff_only, args.no_ff) {
@@ -57,9 +55,6 @@ pub(super) fn run(cli: &Cli, args: &MergeArgs) -> Result<(), Failure> {
             _ => FastForward::Auto,
         },
         allow_unrelated: args.allow_unrelated_histories,
-        resolutions: args.settle.resolutions()?,
-        favor: args.settle.favor(),
-        dry_run: args.settle.dry_run,
     };
     let repository = open(cli)?;
     let result = repository.merge(&args.source, &options, &identity::actor()?)?;

@@ -70,15 +70,10 @@ pub(super) fn revert(cli: &Cli, args: &RevertArgs) -> Result<(), Failure> {
 impl ReplayArgs {
     fn options(&self) -> Result<ReplayOptions, Failure> {
         Ok(ReplayOptions {
-            target_revision: self.target.clone(),
-            parent_commit: self.parent.clone(),
+            landing: self.settle.landing(&self.target, &self.parent, &self.message)?,
             mainline: self.mainline,
-            commit_message: self.message.clone(),
             record_origin: false,
             allow_empty: self.allow_empty,
-            resolutions: self.settle.resolutions()?,
-            favor: self.settle.favor(),
-            dry_run: self.settle.dry_run,
         })
     }
 }

@@ -2,9 +2,8 @@
 
 use clap::Args;
 
-use super::commit::show;
+use super::commit::{How, show};
 use super::open;
-use super::upload::How;
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
 use crate::cli::identity;
@@ -19,6 +18,9 @@ pub(in crate::cli) struct RmArgs {
     /// What to remove; a folder goes with all that is in it
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<String>,
+    /// Message; its first line is the title [default: says what was done]
+    #[arg(short, long, value_name = "MSG")]
+    message: Option<String>,
     #[command(flatten)]
     how: How,
 }
@@ -29,11 +31,11 @@ pub(super) fn run(cli: &Cli, args: &RmArgs) -> Result<(), Failure> {
         .iter()
         .map(|path| Ok(CommitOperation::Delete { path_in_repo: repo_path(path, Use::Remove)? }))
         .collect();
-    let message = match args.paths.as_slice() {
+    let message = args.message.clone().unwrap_or_else(|| match args.paths.as_slice() {
         [path] => format!("Delete {path} with hubvault"),
         paths => format!("Delete {} files and folders with hubvault", paths.len()),
-    };
-    let options = args.how.options(&message)?;
+    });
+    let options = args.how.options(message)?;
     let outcome = open(cli)?.create_commit(&operations?, &options, &identity::actor()?, &mut |_| ())?;
     show(cli, &outcome)
 }

@@ -9,7 +9,7 @@ use crate::cli::failure::Failure;
 use crate::cli::paths::{Use, repo_path};
 use crate::cli::{notices, output, parse};
 use crate::ops::RepoPath;
-use crate::ops::merge::{Favor, MergeConflict, Resolution};
+use crate::ops::merge::{Favor, Landing, MergeConflict, Resolution};
 
 /// Settling conflicts
 #[derive(Debug, Args)]
@@ -31,7 +31,7 @@ pub(super) struct SettleArgs {
     favor: Option<Side>,
     /// Only say what would happen
     #[arg(short = 'n', long)]
-    pub(super) dry_run: bool,
+    dry_run: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -43,11 +43,23 @@ enum Side {
 }
 
 impl SettleArgs {
-    /// The side that settles what nothing else does.
-    pub(super) fn favor(&self) -> Option<Favor> {
-        self.favor.map(|side| match side {
-            Side::Ours => Favor::Ours,
-            Side::Theirs => Favor::Theirs,
+    /// What they and the options beside them say.
+    pub(super) fn landing(
+        &self,
+        target: &Option<String>,
+        parent: &Option<String>,
+        message: &Option<String>,
+    ) -> Result<Landing, Failure> {
+        Ok(Landing {
+            target_revision: target.clone(),
+            parent_commit: parent.clone(),
+            commit_message: message.clone(),
+            resolutions: self.resolutions()?,
+            favor: self.favor.map(|side| match side {
+                Side::Ours => Favor::Ours,
+                Side::Theirs => Favor::Theirs,
+            }),
+            dry_run: self.dry_run,
         })
     }
 

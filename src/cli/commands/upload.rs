@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::commit::{Reading, show};
+use super::commit::{How, Reading, show};
 use super::open;
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
@@ -13,7 +13,7 @@ use crate::cli::progress::watched;
 use crate::cli::{identity, output};
 use crate::ops::patterns::{PathFilter, patterns};
 use crate::ops::upload::FolderUpload;
-use crate::ops::{AddSource, CommitOptions, RepoPath};
+use crate::ops::{AddSource, RepoPath};
 
 /// Commit a file, or the content of a folder
 ///
@@ -37,51 +37,13 @@ pub(in crate::cli) struct UploadArgs {
     /// Leave out what `.hvignore` and `.gitignore` files in the folder say
     #[arg(long)]
     respect_ignore: bool,
+    /// Message; its first line is the title [default: says what was done]
+    #[arg(short, long, value_name = "MSG")]
+    message: Option<String>,
     #[command(flatten)]
     how: How,
     #[command(flatten)]
     reading: Reading,
-}
-
-/// How verbs that commit one thing do it.
-#[derive(Debug, Args)]
-pub(in crate::cli) struct How {
-    /// Message; its first line is the title [default: says what was done]
-    #[arg(short, long, value_name = "MSG")]
-    message: Option<String>,
-    /// The rest of the message
-    #[arg(long, value_name = "TEXT")]
-    description: Option<String>,
-    /// Branch to commit to [default: the default branch]
-    #[arg(short, long, value_name = "BRANCH")]
-    revision: Option<String>,
-    /// Commit only if the branch is at this commit; a conflict otherwise
-    #[arg(long, value_name = "REV")]
-    parent: Option<String>,
-    /// Author [default: `HUBVAULT_AUTHOR`, else as Git is configured]
-    #[arg(long, value_name = "NAME <EMAIL>")]
-    author: Option<String>,
-    /// Author date: ISO 8601, RFC 2822, or seconds since 1970 with an offset
-    #[arg(long, value_name = "DATE")]
-    date: Option<String>,
-    /// Commit even when nothing changes
-    #[arg(long)]
-    allow_empty: bool,
-}
-
-impl How {
-    /// The options of a commit; without a message, `default` is one.
-    pub(super) fn options(&self, default: &str) -> Result<CommitOptions, Failure> {
-        Ok(CommitOptions {
-            message: self.message.clone().unwrap_or_else(|| default.to_owned()),
-            description: self.description.clone(),
-            revision: self.revision.clone(),
-            parent_commit: self.parent.clone(),
-            author: Some(identity::author(self.author.as_deref(), self.date.as_deref())?),
-            allow_empty: self.allow_empty,
-            ..CommitOptions::default()
-        })
-    }
 }
 
 pub(super) fn run(cli: &Cli, args: &UploadArgs) -> Result<(), Failure> {
@@ -94,7 +56,7 @@ pub(super) fn run(cli: &Cli, args: &UploadArgs) -> Result<(), Failure> {
         )));
     }
     let path_in_repo = path_in_repo(args, is_folder)?;
-    let options = args.reading.apply(args.how.options("")?);
+    let options = args.reading.apply(args.how.options(args.message.clone().unwrap_or_default())?);
     let actor = identity::actor()?;
     let repository = open(cli)?;
     let done = watched(cli.json, &repository, |progress| match path_in_repo {

@@ -1,14 +1,14 @@
 //! Which lines of two texts are the same: Myers' algorithm with Git's shortcuts, so that results are Git's.
 //!
 //! E. W. Myers, "An O(ND) Difference Algorithm and Its Variations" (1986), searching from both ends. Lines that cannot be
-//! matched are set aside first, and a search that costs too much takes the best split so far: time stays near linear
+//! matched are set aside first (`kept`), and a search that costs too much takes the best split so far: time stays near linear
 //! in the number of lines, whatever the texts are. Works on numbers that stand for lines; where a change may slide to
 //! is `slide`'s business.
 
-/// Lines with more matches than this are set aside among lines that have none.
-const MAX_MATCHES: usize = 1024;
-/// How far around such a line is looked.
-const WINDOW: usize = 100;
+mod kept;
+
+use kept::{Kept, rough_root};
+
 /// A search may always cost this much.
 const MIN_COST_LIMIT: isize = 256;
 /// All searches together go this many steps, some seconds; then what is left counts as replaced. Texts that were edited
@@ -48,85 +48,6 @@ fn compare_within(steps: isize, old: &[u32], new: &[u32], kinds: usize) -> Chang
     let new = Kept::new(new, prefix..new.len() - suffix, &in_old, &mut changed.new);
     Search::new(&old, &new, steps).run(&mut changed);
     changed
-}
-
-/// Roughly the square root, as Git takes it: a power of two.
-fn rough_root(n: usize) -> usize {
-    let bits = usize::BITS - n.leading_zeros();
-    1 << bits.div_ceil(2)
-}
-
-/// The lines of a text that take part in the search.
-struct Kept {
-    kinds: Vec<u32>,
-    places: Vec<usize>,
-}
-
-/// How often a line is in the other text.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Matches {
-    None,
-    Some,
-    Many,
-}
-
-impl Kept {
-    fn new(lines: &[u32], range: std::ops::Range<usize>, elsewhere: &[usize], changed: &mut [bool]) -> Self {
-        let limit = rough_root(lines.len()).min(MAX_MATCHES);
-        let matches: Vec<Matches> = lines[range.clone()]
-            .iter()
-            .map(|&line| match elsewhere[line as usize] {
-                0 => Matches::None,
-                n if n >= limit => Matches::Many,
-                _ => Matches::Some,
-            })
-            .collect();
-        let mut kept = Self { kinds: Vec::new(), places: Vec::new() };
-        for (at, place) in range.enumerate() {
-            let is_kept = match matches[at] {
-                Matches::None => false,
-                Matches::Some => true,
-                Matches::Many => !is_noise(&matches, at),
-            };
-            if is_kept {
-                kept.kinds.push(lines[place]);
-                kept.places.push(place);
-            } else {
-                changed[place] = true;
-            }
-        }
-        kept
-    }
-
-    fn at(&self, index: isize) -> u32 {
-        usize::try_from(index).ok().and_then(|index| self.kinds.get(index)).copied().unwrap_or(u32::MAX)
-    }
-
-    fn len(&self) -> isize {
-        isize::try_from(self.kinds.len()).unwrap_or(isize::MAX)
-    }
-}
-
-/// Whether a line of many matches stands among lines that have none, before and after, and few like itself.
-fn is_noise(matches: &[Matches], at: usize) -> bool {
-    let count = |side: &mut dyn Iterator<Item = &Matches>| {
-        let (mut none, mut many) = (0, 1);
-        for &one in side.take(WINDOW) {
-            match one {
-                Matches::None => none += 1,
-                Matches::Many => many += 1,
-                Matches::Some => break,
-            }
-        }
-        (none, many)
-    };
-    let (none_before, many_before) = count(&mut matches[..at].iter().rev());
-    if none_before == 0 {
-        return false;
-    }
-    let (none_after, many_after) = count(&mut matches[at + 1..].iter());
-    let (none, many) = (none_before + none_after, many_before + many_after);
-    none_after > 0 && many * 4 < many + none
 }
 
 /// A part of both texts, still to be compared.

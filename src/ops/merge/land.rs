@@ -24,19 +24,21 @@ use crate::store::refname::RefName;
 use crate::store::transaction::Transaction;
 use crate::store::vault::View;
 
-/// Where to, and how conflicts are settled.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::ops) struct Landing<'a> {
-    /// The branch, by its short or full name; the default branch when `None`.
-    pub(in crate::ops) target: Option<&'a str>,
+/// Where a merge, a cherry-pick or a revert goes, and how its conflicts are settled.
+#[derive(Debug, Clone, Default)]
+pub struct Landing {
+    /// The branch to change, by its short or full name; the default branch when `None`.
+    pub target_revision: Option<String>,
     /// The branch must be at this commit.
-    pub(in crate::ops) parent: Option<&'a str>,
-    pub(in crate::ops) resolutions: &'a [(RepoPath, Resolution)],
-    pub(in crate::ops) favor: Option<Favor>,
-    /// Work out what would happen, and stop there.
-    pub(in crate::ops) dry_run: bool,
-    /// What was asked for, in one word.
-    pub(in crate::ops) command: &'static str,
+    pub parent_commit: Option<String>,
+    /// The message, instead of the usual one.
+    pub commit_message: Option<String>,
+    /// How conflicts are settled, by path. One that no conflict asks for is an error.
+    pub resolutions: Vec<(RepoPath, Resolution)>,
+    /// Whose side settles the others.
+    pub favor: Option<Favor>,
+    /// Only say what would happen.
+    pub dry_run: bool,
 }
 
 /// What is to be done to a branch.
@@ -62,19 +64,25 @@ pub(in crate::ops) struct Landed {
 }
 
 impl Repository {
-    /// Has `plan` say what is to be done to the branch from where it is, and does it.
+    /// Has `plan` say what is to be done to the branch from where it is, and does it, called `command` in the log.
     pub(in crate::ops) fn land(
         &self,
-        landing: &Landing<'_>,
+        landing: &Landing,
+        command: &'static str,
         actor: &Actor,
         plan: &dyn Fn(&View, &RefName, ObjectId, &Choices) -> Result<Step, OpsError>,
     ) -> Result<Landed, OpsError> {
+        if landing.commit_message.as_deref().is_some_and(|text| text.trim().is_empty()) {
+            let detail = "the commit message is empty; give one, or none at all";
+            return Err(OpsError::Invalid(detail.to_owned()));
+        }
         let view = self.vault().refresh()?;
-        let branch = target_branch(&view, landing.target)?;
+        let branch = target_branch(&view, landing.target_revision.as_deref())?;
         let before = head(&view, &branch)?;
-        let parent = landing.parent.map(|revision| resolve::commit(&view, revision)).transpose()?;
+        let parent =
+            landing.parent_commit.as_ref().map(|revision| resolve::commit(&view, revision)).transpose()?;
         check_parent(&branch, parent, before)?;
-        let begin = || self.vault().begin(actor.context(landing.command));
+        let begin = || self.vault().begin(actor.context(command));
         let needs_content =
             landing.resolutions.iter().any(|(path, wanted)| without_content(path, wanted).is_none());
         let mut transaction = if needs_content { Some(begin()?) } else { None };
@@ -105,14 +113,14 @@ impl Repository {
     /// Stores the content of resolutions.
     fn choices(
         &self,
-        landing: &Landing<'_>,
+        landing: &Landing,
         transaction: Option<&mut Transaction<'_>>,
         view: &View,
         head: ObjectId,
     ) -> Result<Choices, OpsError> {
         let mut choices = Choices { favor: landing.favor, ..Choices::default() };
         let mut operations = Vec::new();
-        for (path, wanted) in landing.resolutions {
+        for (path, wanted) in &landing.resolutions {
             let source = match (wanted, without_content(path, wanted)) {
                 (_, Some((path, choice))) => {
                     add_choice(&mut choices, &path, choice)?;

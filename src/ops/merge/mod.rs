@@ -18,7 +18,8 @@ use std::cell::Cell;
 use serde::Serialize;
 
 pub use self::entry::ConflictType;
-pub(super) use self::land::{Landed, Landing, Step, describe};
+pub use self::land::Landing;
+pub(super) use self::land::{Landed, Step, describe};
 pub(super) use self::resolve::{Choices, Settled};
 pub use self::resolve::{Favor, Resolution};
 
@@ -31,7 +32,6 @@ use crate::snapshot::{graph, resolve as revisions};
 use crate::store::catalog::Catalog;
 use crate::store::id::ObjectId;
 use crate::store::object::{Commit, Signature, message};
-use crate::store::path::RepoPath;
 use crate::store::refname::RefName;
 use crate::store::vault::View;
 
@@ -50,12 +50,8 @@ pub enum FastForward {
 /// How to merge.
 #[derive(Debug, Clone, Default)]
 pub struct MergeOptions {
-    /// Branch to merge into, by its short or full name; the default branch when `None`.
-    pub target_revision: Option<String>,
-    /// The branch must be at this commit.
-    pub parent_commit: Option<String>,
-    /// First line of the message; `Merge SOURCE into TARGET` when `None`.
-    pub commit_message: Option<String>,
+    /// Which branch is merged into, and how conflicts are settled; without a message it is `Merge SOURCE into TARGET`.
+    pub landing: Landing,
     /// The rest of the message.
     pub commit_description: Option<String>,
     /// Author, when it is not who commits.
@@ -64,12 +60,6 @@ pub struct MergeOptions {
     pub fast_forward: FastForward,
     /// Merge histories that have no commit in common, as if they came from an empty one.
     pub allow_unrelated: bool,
-    /// How conflicts are settled, by path. One that no conflict asks for is an error.
-    pub resolutions: Vec<(RepoPath, Resolution)>,
-    /// Whose side settles the others.
-    pub favor: Option<Favor>,
-    /// Only say what would happen.
-    pub dry_run: bool,
 }
 
 /// What a merge came to.
@@ -154,19 +144,6 @@ impl Repository {
         options: &MergeOptions,
         actor: &Actor,
     ) -> Result<MergeResult, OpsError> {
-        if options.commit_message.as_deref().is_some_and(|text| text.trim().is_empty()) {
-            return Err(OpsError::Invalid(
-                "the commit message is empty; give one, or none at all".to_owned(),
-            ));
-        }
-        let landing = Landing {
-            target: options.target_revision.as_deref(),
-            parent: options.parent_commit.as_deref(),
-            resolutions: &options.resolutions,
-            favor: options.favor,
-            dry_run: options.dry_run,
-            command: "merge",
-        };
         let merge = Merge {
             source: source_revision,
             options,
@@ -174,8 +151,9 @@ impl Repository {
             found: Cell::new(None),
             limited: Cell::new(false),
         };
-        let landed = self
-            .land(&landing, actor, &|view, branch, head, choices| merge.plan(view, branch, head, choices))?;
+        let landed = self.land(&options.landing, "merge", actor, &|view, branch, head, choices| {
+            merge.plan(view, branch, head, choices)
+        })?;
         let view = self.vault().view();
         let tree = match (&landed.step, landed.after) {
             (Step::Conflicts(_), _) => None,
@@ -286,7 +264,7 @@ impl Merge<'_> {
             Ok(settled) => settled,
             Err(conflicts) => return Ok(Step::Conflicts(conflicts)),
         };
-        let title = match &self.options.commit_message {
+        let title = match &self.options.landing.commit_message {
             Some(title) => title.clone(),
             None => format!("Merge {} into {}", self.source, branch.short()),
         };
@@ -322,12 +300,12 @@ impl Merge<'_> {
             source_head,
             head_after: after,
             tree,
-            created_commit: commit.is_some() && !self.options.dry_run,
+            created_commit: commit.is_some() && !self.options.landing.dry_run,
             commit,
             conflicts,
             fast_forward: status == MergeStatus::FastForward,
             renames_limited: self.limited.get(),
-            dry_run: self.options.dry_run,
+            dry_run: self.options.landing.dry_run,
         }
     }
 }
@@ -338,9 +316,11 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::ops::replay::ReplayOptions;
     use crate::ops::{AddSource, CommitOperation, CommitOptions, InitOptions, Timestamp};
     use crate::store::media::memory::MemoryMedia;
     use crate::store::object::{Kind, Mode, Tree, TreeEntry};
+    use crate::store::path::RepoPath;
     use crate::store::publish::{Change, move_ref};
 
     fn actor(step: u8) -> Actor {
@@ -404,14 +384,12 @@ mod tests {
         let refs = vec![branch("ours", ours), branch("theirs", theirs)];
         transaction.publish(Change { refs, ..Change::default() }).unwrap();
         drop(transaction);
-        let options = MergeOptions { target_revision: Some("ours".to_owned()), ..MergeOptions::default() };
+        let landing = Landing { target_revision: Some("ours".to_owned()), ..Landing::default() };
+        let options = MergeOptions { landing: landing.clone(), ..MergeOptions::default() };
         assert_eq!(repository.merge("theirs", &options, &actor(10)).unwrap().status, MergeStatus::Merged);
         assert_eq!(repository.rev_parse("ours:a/f").unwrap(), files[1]);
         assert_eq!(repository.rev_parse("ours:b/f").unwrap(), files[2]);
-        let replay = crate::ops::replay::ReplayOptions {
-            target_revision: Some("ours".to_owned()),
-            ..crate::ops::replay::ReplayOptions::default()
-        };
+        let replay = ReplayOptions { landing, ..ReplayOptions::default() };
         repository.revert(&ours.to_string(), &replay, &actor(11)).unwrap();
         assert_eq!(repository.rev_parse("ours:a/f").unwrap(), files[0]);
     }
@@ -423,14 +401,8 @@ mod tests {
         repository.create_branch("side", None, false, &actor(2)).unwrap();
         let theirs = put(&repository, 3, "side", "g", "1");
         let options = MergeOptions::default();
-        let landing = |parent| Landing {
-            target: None,
-            parent,
-            resolutions: &[],
-            favor: None,
-            dry_run: false,
-            command: "merge",
-        };
+        let landing =
+            |parent: Option<&str>| Landing { parent_commit: parent.map(str::to_owned), ..Landing::default() };
         let who = actor(5);
         let merge = Merge {
             source: "side",
@@ -450,7 +422,7 @@ mod tests {
                 }
                 step
             };
-            let landed = repository.land(&landing(parent), &actor(30 + calls.get()), &plan);
+            let landed = repository.land(&landing(parent), "merge", &actor(30 + calls.get()), &plan);
             if parent.is_some() {
                 assert!(matches!(landed, Err(OpsError::Conflict { .. })));
             } else {
@@ -490,12 +462,14 @@ mod tests {
         put(&repository, 3, "main", "g", "2");
         let by_path = vec![(RepoPath::new("A").unwrap(), Resolution::Theirs)];
         for (favor, resolutions) in [(Some(Favor::Theirs), Vec::new()), (None, by_path)] {
-            let options = MergeOptions { resolutions, favor, ..MergeOptions::default() };
+            let landing = Landing { resolutions, favor, ..Landing::default() };
+            let options = MergeOptions { landing, ..MergeOptions::default() };
             let result = repository.merge("theirs", &options, &actor(4)).unwrap();
             assert_eq!(result.status, MergeStatus::Conflict);
             assert_eq!(result.conflicts[0].conflict_type, ConflictType::CaseFold);
         }
-        let options = MergeOptions { favor: Some(Favor::Ours), ..MergeOptions::default() };
+        let landing = Landing { favor: Some(Favor::Ours), ..Landing::default() };
+        let options = MergeOptions { landing, ..MergeOptions::default() };
         assert_eq!(repository.merge("theirs", &options, &actor(5)).unwrap().status, MergeStatus::Merged);
     }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::store::media::{Media, Wait};
 
 /// The whole life of a published file, `tmp/1` becoming `log/1`.
 fn publish_protocol(media: &MemoryMedia) -> io::Result<()> {
