@@ -14,6 +14,7 @@ mod git_words;
 mod graph;
 mod identity;
 mod memory;
+mod message;
 mod notices;
 mod output;
 mod pager;

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{ArgMatches, Args};
+use clap::{ArgGroup, ArgMatches, Args};
 
 use super::{open_to_write, say, tell};
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
+use crate::cli::message::Message;
 use crate::cli::paths::{Use, is_pattern, repo_path};
 use crate::cli::progress::Bar;
 use crate::cli::{identity, output, parse};
@@ -16,13 +17,10 @@ use crate::ops::{AddSource, CommitOperation, CommitOptions, CommitOutcome, Compr
 ///
 /// Operations are applied in the order given. A plain LOCAL file or folder goes in under its own name.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("said").required(true).args(["message", "file"])))]
 pub(in crate::cli) struct CommitArgs {
-    /// Message; its first line is the title
-    #[arg(short, long, value_name = "MSG")]
-    message: String,
-    /// The rest of the message
-    #[arg(long, value_name = "TEXT")]
-    description: Option<String>,
+    #[command(flatten)]
+    message: Message,
     /// Branch to commit to [default: the default branch]
     #[arg(short, long, value_name = "BRANCH")]
     revision: Option<String>,
@@ -83,8 +81,8 @@ pub(super) fn run(cli: &Cli, args: &CommitArgs, matches: &ArgMatches) -> Result<
     }
     let repository = open_to_write(cli)?;
     let options = CommitOptions {
-        message: args.message.clone(),
-        description: args.description.clone(),
+        message: args.message.text()?.unwrap_or_default(),
+        description: args.message.description.clone(),
         revision: args.revision.clone(),
         parent_commit: args.parent.clone(),
         author: Some(identity::author(args.author.as_deref(), args.date.as_deref())?),

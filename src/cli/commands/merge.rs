@@ -6,6 +6,7 @@ use super::settle::{SettleArgs, show_conflicts, warn_of_limit};
 use super::{open, say};
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
+use crate::cli::message::Message;
 use crate::cli::{identity, output};
 use crate::ops::merge::{FastForward, MergeOptions, MergeResult, MergeStatus};
 
@@ -20,14 +21,10 @@ pub(in crate::cli) struct MergeArgs {
     #[arg(value_name = "REV")]
     source: String,
     /// Branch to merge into [default: the default branch]
-    #[arg(short, long, value_name = "BRANCH")]
+    #[arg(short, long, value_name = "BRANCH", visible_short_alias = 'r', visible_alias = "revision")]
     target: Option<String>,
-    /// Message; its first line is the title [default: `Merge SOURCE into TARGET`]
-    #[arg(short, long, value_name = "MSG")]
-    message: Option<String>,
-    /// The rest of the message
-    #[arg(long, value_name = "TEXT")]
-    description: Option<String>,
+    #[command(flatten)]
+    message: Message,
     /// Merge only if the branch is at this commit; a conflict otherwise
     #[arg(long, value_name = "REV")]
     parent: Option<String>,
@@ -48,8 +45,8 @@ pub(super) fn run(cli: &Cli, args: &MergeArgs) -> Result<(), Failure> {
     let options = MergeOptions {
         target_revision: args.target.clone(),
         parent_commit: args.parent.clone(),
-        commit_message: args.message.clone(),
-        commit_description: args.description.clone(),
+        commit_message: args.message.text()?,
+        commit_description: args.message.description.clone(),
         author: Some(identity::author(None, None)?),
         fast_forward: match (args.ff_only, args.no_ff) {
             (true, _) => FastForward::Only,

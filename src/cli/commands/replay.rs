@@ -35,7 +35,7 @@ struct ReplayArgs {
     /// The commit
     revision: String,
     /// Branch to change [default: the default branch]
-    #[arg(short, long, value_name = "BRANCH")]
+    #[arg(short, long, value_name = "BRANCH", visible_short_alias = 'r')]
     target: Option<String>,
     /// For a merge commit: the parent its change is seen from, counted from 1
     #[arg(short, long, value_name = "PARENT")]

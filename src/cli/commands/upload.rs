@@ -8,6 +8,7 @@ use super::commit::{Reading, show};
 use super::open;
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
+use crate::cli::message::Message;
 use crate::cli::paths::{Use, repo_path};
 use crate::cli::progress::Bar;
 use crate::cli::{identity, output};
@@ -46,12 +47,8 @@ pub(in crate::cli) struct UploadArgs {
 /// How verbs that commit one thing do it.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct How {
-    /// Message; its first line is the title [default: says what was done]
-    #[arg(short, long, value_name = "MSG")]
-    message: Option<String>,
-    /// The rest of the message
-    #[arg(long, value_name = "TEXT")]
-    description: Option<String>,
+    #[command(flatten)]
+    message: Message,
     /// Branch to commit to [default: the default branch]
     #[arg(short, long, value_name = "BRANCH")]
     revision: Option<String>,
@@ -73,8 +70,8 @@ impl How {
     /// The options of a commit; without a message, `default` is one.
     pub(super) fn options(&self, default: &str) -> Result<CommitOptions, Failure> {
         Ok(CommitOptions {
-            message: self.message.clone().unwrap_or_else(|| default.to_owned()),
-            description: self.description.clone(),
+            message: self.message.text()?.unwrap_or_else(|| default.to_owned()),
+            description: self.message.description.clone(),
             revision: self.revision.clone(),
             parent_commit: self.parent.clone(),
             author: Some(identity::author(self.author.as_deref(), self.date.as_deref())?),
