@@ -29,6 +29,15 @@ impl Message {
             None => Ok((!self.message.is_empty()).then(|| paragraphs(&self.message))),
         }
     }
+
+    /// The words of the command line that say the same.
+    pub(super) fn words(&self) -> Vec<String> {
+        let messages = self.message.iter().flat_map(|text| ["-m", text]);
+        let file = self.file.iter().flat_map(|file| ["-F".into(), file.to_string_lossy()]);
+        let description = self.description.iter().flat_map(|text| ["--description", text]);
+        let words = messages.chain(description).map(str::to_owned);
+        words.chain(file.map(std::borrow::Cow::into_owned)).collect()
+    }
 }
 
 /// Each text as a paragraph.

@@ -85,16 +85,17 @@ fn show(cli: &Cli, args: &MergeArgs, result: &MergeResult) -> Result<(), Failure
             say(&format!("Created commit {}.", result.head_after.short()))
         }
         MergeStatus::Conflict => {
-            let mut words = vec!["merge", &args.source];
-            if let Some(target) = &args.target {
-                words.extend(["--target", target]);
+            let mut words = vec!["merge".to_owned(), args.source.clone()];
+            for (option, value) in [("--target", &args.target), ("--parent", &args.parent)] {
+                words.extend(value.iter().flat_map(|value| [option.to_owned(), value.clone()]));
             }
+            words.extend(args.message.words());
             for (given, word) in
                 [(args.no_ff, "--no-ff"), (args.allow_unrelated_histories, "--allow-unrelated-histories")]
             {
-                words.extend(given.then_some(word));
+                words.extend(given.then(|| word.to_owned()));
             }
-            Err(show_conflicts(cli, &result.conflicts, "merge", &words)?)
+            Err(show_conflicts(cli, &result.conflicts, &words, &args.settle)?)
         }
     }
 }

@@ -93,11 +93,17 @@ fn show(cli: &Cli, args: &ReplayArgs, result: &ReplayResult, words: &[&str]) -> 
     if failed {
         let mainline = args.mainline.map(|number| number.to_string());
         let mut words = [words, &[&args.revision]].concat();
-        for (option, value) in [("--target", args.target.as_deref()), ("-m", mainline.as_deref())] {
+        for (option, value) in [
+            ("--target", args.target.as_deref()),
+            ("-m", mainline.as_deref()),
+            ("--message", args.message.as_deref()),
+            ("--parent", args.parent.as_deref()),
+        ] {
             words.extend(value.into_iter().flat_map(|value| [option, value]));
         }
-        let verb = words[0].to_owned();
-        return Err(show_conflicts(cli, &result.conflicts, &verb, &words)?);
+        words.extend(args.allow_empty.then_some("--allow-empty"));
+        let words: Vec<String> = words.into_iter().map(str::to_owned).collect();
+        return Err(show_conflicts(cli, &result.conflicts, &words, &args.settle)?);
     }
     let title = result.commit.as_ref().map(|commit| &*commit.title).unwrap_or_default();
     match result.status {
