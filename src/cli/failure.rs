@@ -84,6 +84,11 @@ impl Failure {
         Self { message: format!("{}; {more}", self.message), ..self }
     }
 
+    /// The same failure in other words.
+    pub(super) fn reworded(self, words: impl FnOnce(&str) -> String) -> Self {
+        Self { message: words(&self.message), ..self }
+    }
+
     /// Nothing left to say, and the exit code says it failed: `verify` has printed what it found.
     pub(super) fn reported(code: &'static str) -> Self {
         Self::new(code, "")

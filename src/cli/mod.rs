@@ -41,7 +41,8 @@ use self::failure::Failure;
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {
     let colours = if style::allowed() { ColorChoice::Auto } else { ColorChoice::Never };
-    let grammar = when::in_arguments(Cli::command().color(colours), &ZonedDateTime::now());
+    let typed = when::Typed::default();
+    let grammar = when::in_arguments(Cli::command().color(colours), &ZonedDateTime::now(), &typed);
     let matches = match grammar.try_get_matches_from(parse::counts(std::env::args_os())) {
         Ok(matches) => matches,
         Err(error) => return refuse(&error),
@@ -54,7 +55,7 @@ pub fn main() -> ExitCode {
     notices::start_logging(cli.json);
     match commands::run(&cli, &matches) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(cli.json),
+        Err(failure) => failure.reworded(|message| typed.restore(message)).report(cli.json),
     }
 }
 
