@@ -55,7 +55,10 @@ pub fn main() -> ExitCode {
     notices::start_logging(cli.json);
     match commands::run(&cli, &matches) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.reworded(|message| typed.restore(message)).report(cli.json),
+        Err(failure) => {
+            let failure = failure.in_vault(&cli.vault).reworded(|message| typed.restore(message));
+            failure.report(cli.json)
+        }
     }
 }
 

@@ -11,7 +11,9 @@ use crate::cli::message::Message;
 use crate::cli::paths::{Use, is_pattern, repo_path};
 use crate::cli::progress::Bar;
 use crate::cli::{identity, output, parse};
-use crate::ops::{AddSource, CommitOperation, CommitOptions, CommitOutcome, Compression, RepoPath};
+use crate::ops::{
+    AddSource, CommitOperation, CommitOptions, CommitOutcome, Compression, RepoPath, Signature,
+};
 
 /// Commit files, in one step or not at all
 ///
@@ -94,14 +96,20 @@ pub(super) fn run(cli: &Cli, args: &CommitArgs, matches: &ArgMatches) -> Result<
     let outcome =
         repository.create_commit(&operations, &options, &identity::actor()?, &mut |event| bar.commit(event));
     bar.finish();
-    show(cli, &outcome?)
+    show(cli, &outcome?, options.author.as_ref())
 }
 
 /// Says what a commit did.
-pub(super) fn show(cli: &Cli, outcome: &CommitOutcome) -> Result<(), Failure> {
+pub(super) fn show(cli: &Cli, outcome: &CommitOutcome, author: Option<&Signature>) -> Result<(), Failure> {
     if cli.json {
-        return output::json(outcome);
+        output::json(outcome)?;
+    } else {
+        describe(outcome)?;
     }
+    if outcome.committed { identity::warn_of_nobody(cli.json, author) } else { Ok(()) }
+}
+
+fn describe(outcome: &CommitOutcome) -> Result<(), Failure> {
     for skipped in &outcome.skipped {
         tell(&format!("left out: {}", skipped.display()))?;
     }
@@ -112,9 +120,8 @@ pub(super) fn show(cli: &Cli, outcome: &CommitOutcome) -> Result<(), Failure> {
         say(&format!("nothing to commit: {} already holds exactly this", outcome.branch))?;
     }
     tell(&format!(
-        "{} file{} {}, {}: {} new, {} shared; the vault grew by {}",
-        outcome.files,
-        if outcome.files == 1 { "" } else { "s" },
+        "{} {}, {}: {} new, {} shared; the vault grew by {}",
+        output::count(outcome.files, "file"),
         match outcome.unchanged_files {
             0 => "read".to_owned(),
             unchanged => format!("({unchanged} unchanged, not read)"),

@@ -62,11 +62,15 @@ pub(super) fn run(cli: &Cli, args: &MergeArgs) -> Result<(), Failure> {
     let result = repository.merge(&args.source, &options, &identity::actor()?)?;
     if cli.json {
         output::json(&result)?;
-        let failed = result.status == MergeStatus::Conflict;
-        return if failed { Err(Failure::reported("conflict")) } else { Ok(()) };
+        if result.status == MergeStatus::Conflict {
+            return Err(Failure::reported("conflict"));
+        }
+    } else {
+        warn_of_limit(result.renames_limited)?;
+        show(cli, args, &result)?;
     }
-    warn_of_limit(result.renames_limited)?;
-    show(cli, args, &result)
+    let is_made = result.status == MergeStatus::Merged && !result.dry_run;
+    if is_made { identity::warn_of_nobody(cli.json, options.author.as_ref()) } else { Ok(()) }
 }
 
 fn show(cli: &Cli, args: &MergeArgs, result: &MergeResult) -> Result<(), Failure> {

@@ -113,7 +113,11 @@ pub(super) fn run(cli: &Cli, args: &UploadArgs) -> Result<(), Failure> {
     };
     bar.finish();
     let done = done?;
-    if cli.json { output::json(&done) } else { show(cli, &done.commit) }
+    if !cli.json {
+        return show(cli, &done.commit, options.author.as_ref());
+    }
+    output::json(&done)?;
+    if done.commit.committed { identity::warn_of_nobody(true, options.author.as_ref()) } else { Ok(()) }
 }
 
 fn path_in_repo(args: &UploadArgs, is_folder: bool) -> Result<Option<RepoPath>, Failure> {
