@@ -11,8 +11,14 @@ use super::failure::Failure;
 #[derive(Debug, Args)]
 pub(super) struct Message {
     /// Message; its first line is the title, and each further -m is a paragraph
-    #[arg(short, long, visible_alias = "commit-message", value_name = "MSG")]
-    message: Vec<String>,
+    #[arg(
+        id = "message",
+        short = 'm',
+        long = "message",
+        visible_alias = "commit-message",
+        value_name = "MSG"
+    )]
+    texts: Vec<String>,
     /// Take the message from a file; `-` is standard input
     #[arg(short = 'F', long, value_name = "FILE", conflicts_with = "message")]
     file: Option<PathBuf>,
@@ -26,13 +32,13 @@ impl Message {
     pub(super) fn text(&self) -> Result<Option<String>, Failure> {
         match &self.file {
             Some(file) => read(file).map(Some),
-            None => Ok((!self.message.is_empty()).then(|| paragraphs(&self.message))),
+            None => Ok((!self.texts.is_empty()).then(|| paragraphs(&self.texts))),
         }
     }
 
     /// The words of the command line that say the same.
     pub(super) fn words(&self) -> Vec<String> {
-        let messages = self.message.iter().flat_map(|text| ["-m", text]);
+        let messages = self.texts.iter().flat_map(|text| ["-m", text]);
         let file = self.file.iter().flat_map(|file| ["-F".into(), file.to_string_lossy()]);
         let description = self.description.iter().flat_map(|text| ["--description", text]);
         let words = messages.chain(description).map(str::to_owned);

@@ -46,6 +46,7 @@ pub(super) fn chosen(
 
 /// List, make, move or delete tags
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each flag")]
 pub(in crate::cli) struct TagArgs {
     /// Name of the tag to make or delete; with -l, a pattern (`*` also matches `/`)
     name: Option<String>,
