@@ -52,12 +52,23 @@ const EXIT_CODES: &[(&str, u8)] = &[
 pub(super) struct Failure {
     code: Cow<'static, str>,
     message: String,
+    /// What keeps the vault from being written, if that is why.
+    obstacle: Option<Obstacle>,
+}
+
+/// What keeps a vault from being written.
+#[derive(Debug, Clone, Copy)]
+enum Obstacle {
+    /// This user may not.
+    Forbidden,
+    /// Nothing more fits.
+    Full,
 }
 
 impl Failure {
     /// A failure with a code of its own.
     pub(super) fn new(code: &'static str, message: impl Display) -> Self {
-        Self { code: code.into(), message: message.to_string() }
+        Self { code: code.into(), message: message.to_string(), obstacle: None }
     }
 
     /// The command line makes no sense.
@@ -67,12 +78,31 @@ impl Failure {
 
     /// A failure that another process described with [`Failure::to_json`].
     pub(super) fn described(code: &str, message: String) -> Self {
-        Self { code: code.to_owned().into(), message }
+        Self { code: code.to_owned().into(), message, obstacle: None }
     }
 
     /// The same failure, saying which folder it is about.
     pub(super) fn at(self, folder: &Path) -> Self {
+        if self.obstacle.is_some() {
+            return self.in_vault(folder);
+        }
         Self { message: format!("{}: {}", folder.display(), self.message), ..self }
+    }
+
+    /// The same failure; one to write says to which vault.
+    pub(super) fn in_vault(self, vault: &Path) -> Self {
+        let (vault, why) = (vault.display(), &self.message);
+        let message = match self.obstacle {
+            None => return self,
+            Some(Obstacle::Forbidden) => {
+                format!("you may not write to `{vault}`, and nothing was changed ({why})")
+            }
+            Some(Obstacle::Full) => format!(
+                "no space is left for `{vault}`, and nothing was committed: `hv gc` frees what nothing needs, \
+                 `hv gc --prune-cache` the copies that downloads keep ({why})"
+            ),
+        };
+        Self { message, obstacle: None, ..self }
     }
 
     /// Whether it has this code.
@@ -83,6 +113,11 @@ impl Failure {
     /// The same failure, saying something more.
     pub(super) fn and(self, more: &str) -> Self {
         Self { message: format!("{}; {more}", self.message), ..self }
+    }
+
+    /// The same failure in other words.
+    pub(super) fn reworded(self, words: impl FnOnce(&str) -> String) -> Self {
+        Self { message: words(&self.message), ..self }
     }
 
     /// Nothing left to say, and the exit code says it failed: `verify` has printed what it found.
@@ -130,9 +165,28 @@ impl Failure {
 impl From<OpsError> for Failure {
     fn from(error: OpsError) -> Self {
         let was_pattern = matches!(&error, OpsError::Snapshot(SnapshotError::EntryNotFound { path, .. }) if is_pattern(path));
-        let failure = Self::new(error.code(), error);
+        let failure = match obstacle(&error) {
+            Some((obstacle, why)) => Self { obstacle: Some(obstacle), ..Self::new(error.code(), why) },
+            None => Self::new(error.code(), error),
+        };
         if was_pattern { failure.and("this takes a path, and no pattern") } else { failure }
     }
+}
+
+/// What kept the vault from being written, if that is what went wrong, and where in it. Names of files in use are nobody's
+/// business.
+fn obstacle(error: &OpsError) -> Option<(Obstacle, String)> {
+    use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+    let (OpsError::Store(error) | OpsError::NotCollected(error)) = error else { return None };
+    let StoreError::Io { action, file, source } = error else { return None };
+    let obstacle = match *action {
+        _ if error.is_out_of_space() => Obstacle::Full,
+        "read" | "list" | "look at" => return None,
+        _ if matches!(source.kind(), PermissionDenied | ReadOnlyFilesystem) => Obstacle::Forbidden,
+        _ => return None,
+    };
+    let folder = file.split('/').next().unwrap_or(file);
+    Some((obstacle, format!("in `{folder}`: {source}")))
 }
 
 impl From<SnapshotError> for Failure {

@@ -10,7 +10,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use jiff::ZonedDateTime;
 
 use super::failure::Failure;
-use super::parse;
+use super::{notices, parse};
 use crate::ops::{Actor, Signature, Timestamp, parse_identity};
 
 /// Who commits when nobody says who.
@@ -42,6 +42,21 @@ pub(super) fn author(author: Option<&str>, date: Option<&str>) -> Result<Signatu
         None => identity("AUTHOR")?,
     };
     Signature::new(&name, &email, time("AUTHOR", date)?).map_err(Failure::usage)
+}
+
+/// Says how to be named, after a commit of somebody whom nothing named.
+pub(super) fn warn_of_nobody(as_json: bool, author: Option<&Signature>) -> Result<(), Failure> {
+    let is_nobody = |author: &&Signature| author.name() == NOBODY.0 || author.email() == NOBODY.1;
+    let Some(author) = author.filter(is_nobody).filter(|_| variable("HUBVAULT_AUTHOR").is_none()) else {
+        return Ok(());
+    };
+    let detail = format!(
+        "nobody is set as author, so this was made by {} <{}>; `git config --global user.name NAME` and `user.email` \
+         say who you are, or HUBVAULT_AUTHOR='NAME <EMAIL>', or --author for one commit",
+        author.name(),
+        author.email()
+    );
+    notices::warning(as_json, None, &detail)
 }
 
 /// The date that was given, else the one of Git's environment, else now.

@@ -14,6 +14,7 @@ mod git_words;
 mod graph;
 mod identity;
 mod memory;
+mod message;
 mod notices;
 mod output;
 mod pager;
@@ -40,7 +41,8 @@ use self::failure::Failure;
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {
     let colours = if style::allowed() { ColorChoice::Auto } else { ColorChoice::Never };
-    let grammar = when::in_arguments(Cli::command().color(colours), &ZonedDateTime::now());
+    let typed = when::Typed::default();
+    let grammar = when::in_arguments(Cli::command().color(colours), &ZonedDateTime::now(), &typed);
     let matches = match grammar.try_get_matches_from(parse::counts(std::env::args_os())) {
         Ok(matches) => matches,
         Err(error) => return refuse(&error),
@@ -53,7 +55,10 @@ pub fn main() -> ExitCode {
     notices::start_logging(cli.json);
     match commands::run(&cli, &matches) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.advised(&cli.command).report(cli.json),
+        Err(failure) => {
+            let failure = failure.advised(&cli.command).in_vault(&cli.vault);
+            failure.reworded(|message| typed.restore(message)).report(cli.json)
+        }
     }
 }
 

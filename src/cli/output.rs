@@ -112,6 +112,16 @@ pub(super) fn bytes(bytes: u64) -> String {
     indicatif::BinaryBytes(bytes).to_string()
 }
 
+/// `1 commit`, `2 commits`: regular words only.
+pub(super) fn count(number: u64, word: &str) -> String {
+    let end = match (number, word.ends_with("ch")) {
+        (1, _) => "",
+        (_, true) => "es",
+        _ => "s",
+    };
+    format!("{number} {word}{end}")
+}
+
 /// A time as `git log` shows it: `Mon Nov 23 14:29:27 2026 +0100`.
 pub(super) fn time(time: Timestamp) -> String {
     let zoned = Instant::from_second(time.seconds).ok().and_then(|instant| {
@@ -126,6 +136,12 @@ pub(super) fn time(time: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_no_plural() {
+        let shown = [count(1, "branch"), count(2, "branch"), count(0, "file"), count(1, "file")];
+        assert_eq!(shown, ["1 branch", "2 branches", "0 files", "1 file"]);
+    }
 
     #[test]
     fn times_look_as_in_git() {

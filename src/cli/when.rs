@@ -4,17 +4,36 @@
 //! instant here. [`in_arguments`] does that for every argument that takes a revision: those whose value name says
 //! `REV`, so that no command has to think of it. Text to text; now and the zone come in as an argument.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use clap::builder::ValueParser;
 use clap::{Arg, Command};
 use jiff::{Span, ZonedDateTime};
 
 use super::parse;
 
-/// The grammar, with times in every revision argument made instants.
-pub(super) fn in_arguments(command: Command, now: &ZonedDateTime) -> Command {
+/// The times that were made instants, as they were typed: for messages.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Typed(Arc<Mutex<Vec<(String, String)>>>);
+
+impl Typed {
+    fn note(&self, typed: &str, instant: &str) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.push((instant.to_owned(), typed.to_owned()));
+    }
+
+    /// A message with times as they were typed.
+    pub(super) fn restore(&self, message: &str) -> String {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.iter().fold(message.to_owned(), |text, (instant, typed)| text.replace(instant, typed))
+    }
+}
+
+/// The grammar, with times in every revision argument made instants, and what was typed noted.
+pub(super) fn in_arguments(command: Command, now: &ZonedDateTime, typed: &Typed) -> Command {
     command
-        .mut_args(|arg| if takes_revision(&arg) { with_instants(arg, now) } else { arg })
-        .mut_subcommands(|sub| in_arguments(sub, now))
+        .mut_args(|arg| if takes_revision(&arg) { with_instants(arg, now, typed) } else { arg })
+        .mut_subcommands(|sub| in_arguments(sub, now, typed))
 }
 
 fn takes_revision(arg: &Arg) -> bool {
@@ -25,15 +44,17 @@ fn takes_revision(arg: &Arg) -> bool {
     arg.get_action().takes_values() && names.iter().any(|name| name.contains("REV"))
 }
 
-fn with_instants(arg: Arg, now: &ZonedDateTime) -> Arg {
-    let now = now.clone();
+fn with_instants(arg: Arg, now: &ZonedDateTime, typed: &Typed) -> Arg {
+    let (now, typed) = (now.clone(), typed.clone());
     let is_target =
         arg.get_value_names().is_some_and(|names| names.iter().any(|n| n.starts_with("MOUNTPOINT")));
     let parser = move |text: &str| -> Result<String, String> {
         Ok(match parse::mount_target(text, None) {
-            Ok((folder, Some(revision))) if is_target => format!("{folder}@{}", instants(revision, &now)),
+            Ok((folder, Some(revision))) if is_target => {
+                format!("{folder}@{}", instants(revision, &now, &typed))
+            }
             _ if is_target => text.to_owned(),
-            _ => instants(text, &now),
+            _ => instants(text, &now, &typed),
         })
     };
     arg.value_parser(ValueParser::new(parser))
@@ -41,7 +62,7 @@ fn with_instants(arg: Arg, now: &ZonedDateTime) -> Arg {
 
 /// Replaces each time in a revision (or `REV:PATH`, `REV..REV`) by its instant. What is no time stays as it is: the
 /// library says what is wrong with it.
-fn instants(text: &str, now: &ZonedDateTime) -> String {
+fn instants(text: &str, now: &ZonedDateTime, typed: &Typed) -> String {
     let mut done = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(open) = rest.find("@{") {
@@ -56,6 +77,9 @@ fn instants(text: &str, now: &ZonedDateTime) -> String {
             Some(seconds) => format!("@{{@{seconds}}}"),
             None => rest[open..=close].to_owned(),
         };
+        if when != rest[open..=close] {
+            typed.note(&rest[open..=close], &when);
+        }
         done += &when;
         rest = &rest[close + 1..];
     }
@@ -120,13 +144,16 @@ mod tests {
             ("main@{now}..dev@{now}", "main@{1800000000}..dev@{1800000000}"),
             ("main@{1970-01-02 00:00Z}", "main@{@86400}"),
         ] {
-            assert_eq!(instants(text, &now()), wanted, "{text}");
+            assert_eq!(instants(text, &now(), &Typed::default()), wanted, "{text}");
         }
         for same in
             ["main", "@{1}", "main@{1700000000}", "main@{soon}", "@{-1}", "@{", "HEAD:a@{now}/b", "@{}"]
         {
-            assert_eq!(instants(same, &now()), same);
+            assert_eq!(instants(same, &now(), &Typed::default()), same);
         }
+        let typed = Typed::default();
+        let made = instants("main@{3.days.ago}..dev@{now}", &now(), &typed);
+        assert_eq!(typed.restore(&format!("`{made}` not found")), "`main@{3.days.ago}..dev@{now}` not found");
         assert_eq!(instant("99999999999 years ago", &now()), None);
     }
 

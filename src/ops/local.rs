@@ -259,6 +259,11 @@ fn check_link(local: &Path, top: Option<&Path>) -> Result<(), OpsError> {
     let target = local.canonicalize();
     let inside = top.and_then(|top| top.canonicalize().ok());
     match (target, inside) {
+        // As `/dev/stdin` leads to a pipe, which has no name.
+        (Err(_), _) if fs::metadata(local).is_ok() => Err(refuse(
+            local,
+            "leads to a pipe or to something else that is no file and cannot be committed: write it to a file first",
+        )),
         (Err(_), _) => Err(refuse(local, format!("{NOWHERE}; {advice}"))),
         (Ok(target), Some(top)) if target.starts_with(&top) => Ok(()),
         (Ok(target), _) => Err(refuse(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::error::OpsError;
 use super::models::{GitRefInfo, GitRefs, RefMove};
 use super::{Actor, Repository};
+use crate::snapshot::graph::is_ancestor;
 use crate::snapshot::resolve;
 use crate::store::id::ObjectId;
 use crate::store::publish::{Change, move_ref};
@@ -49,6 +50,19 @@ impl Repository {
             })
         })
         .collect()
+    }
+
+    /// Those of `refs` that have the commit of `revision` in their history.
+    pub fn refs_with(&self, refs: Vec<GitRefInfo>, revision: &str) -> Result<Vec<GitRefInfo>, OpsError> {
+        let view = self.vault().view();
+        let commit = resolve::commit(&view, revision)?;
+        let mut found = Vec::new();
+        for candidate in refs {
+            if is_ancestor(&view.catalog, commit, candidate.target_commit)? {
+                found.push(candidate);
+            }
+        }
+        Ok(found)
     }
 
     /// Creates a ref; answers what it points at.

@@ -12,7 +12,7 @@ use super::error::OpsError;
 use super::merge::{Choices, Landed, Landing, MergeConflict, Step, describe, merge_onto};
 use super::models::GitCommitInfo;
 use super::{Actor, Repository, history};
-use crate::snapshot::resolve;
+use crate::snapshot::resolve::{self, count_parents};
 use crate::store::id::ObjectId;
 use crate::store::object::{Commit, Tree};
 use crate::store::vault::View;
@@ -198,8 +198,9 @@ impl Replay<'_> {
             None => Ok(None),
             Some(number) => commit.parents.get(number.wrapping_sub(1)).copied().map(Some).ok_or_else(|| {
                 OpsError::Invalid(format!(
-                    "`{}` has {count} parent(s), so `-m {number}` is none",
-                    self.revision
+                    "`{}` has {}, so `-m {number}` is none",
+                    self.revision,
+                    count_parents(count)
                 ))
             }),
         }

@@ -11,6 +11,7 @@ use crate::store::id::ObjectId;
 use crate::store::log::backward::{Backward, backward};
 use crate::store::log::record::Record;
 use crate::store::object::Timestamp;
+use crate::store::pack::Compression;
 use crate::store::vault::View;
 
 /// One transaction.
@@ -29,6 +30,9 @@ pub struct TransactionInfo {
     pub refs: Vec<MovedRef>,
     /// Short name of the default branch from then on, when it changed.
     pub default_branch: Option<String>,
+    /// How hard content is compressed from then on, when that changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compression: Option<Compression>,
     /// Bytes of packs it brought.
     pub pack_bytes: u64,
 }
@@ -65,6 +69,7 @@ fn describe(record: Record) -> TransactionInfo {
         transaction: record.seq,
         timestamp: record.timestamp(),
         default_branch: record.default_branch.map(|name| name.short().to_owned()),
+        compression: record.compression,
         pack_bytes: record.packs.iter().map(|pack| pack.len).sum(),
         refs: record
             .refs

@@ -35,6 +35,9 @@ pub struct UndoOutcome {
     pub compression: Option<Compression>,
     /// Number of the new transaction; `None` when nothing was done yet.
     pub transaction: Option<u64>,
+    /// Number of the newest transaction before the undone one that can be undone next: undoing without a number would do
+    /// again what was undone. `None` also when nothing was done yet.
+    pub further_back: Option<u64>,
 }
 
 impl Repository {
@@ -52,13 +55,20 @@ impl Repository {
     ) -> Result<UndoOutcome, OpsError> {
         if dry_run {
             let view = self.vault().refresh()?;
-            return Ok(Undo::plan(&view, transaction)?.outcome(None));
+            return Ok(Undo::find(&view, transaction)?.outcome(None));
         }
-        self.transact(actor, "undo", |open, view| {
-            let undo = Undo::plan(view, transaction)?;
+        let mut outcome = self.transact(actor, "undo", |open, view| {
+            let undo = Undo::find(view, transaction)?;
             let published = open.publish(undo.change())?;
             Ok(undo.outcome(Some(published.seq)))
-        })
+        })?;
+        let next = self.vault().refresh().map_err(OpsError::from);
+        match next.and_then(|view| newest_undoable(&view, outcome.undone)) {
+            Ok(next) => outcome.further_back = next.map(|next| next.seq),
+            // It is done, whatever else cannot be read.
+            Err(error) => tracing::debug!(%error, "what can be undone next cannot be told"),
+        }
+        Ok(outcome)
     }
 }
 
@@ -70,19 +80,30 @@ struct Undo {
 }
 
 impl Undo {
-    fn plan(view: &View, number: Option<u64>) -> Result<Self, OpsError> {
+    /// The undo of the transaction with this number, or of the newest.
+    fn find(view: &View, number: Option<u64>) -> Result<Self, OpsError> {
         let missing = || OpsError::TransactionNotFound(number.unwrap_or_default());
-        let mut record = record(view, number)?.ok_or_else(missing)?;
+        let record = record(view, number)?.ok_or_else(missing)?;
+        if changes_something(&record) {
+            return Self::plan(view, record);
+        }
+        let detail = "it moved no branch or tag and changed no setting (`hv op log` shows which ones did)";
+        let detail = newest_undoable(view, record.seq)?.map_or_else(
+            || detail.to_owned(),
+            |next| {
+                let (number, command) = (next.seq, next.command);
+                format!(
+                    "{detail}; the newest that can be undone is {number} (`{command}`): `hv undo {number}`"
+                )
+            },
+        );
+        Err(refuse(&record, &detail))
+    }
+
+    fn plan(view: &View, mut record: Record) -> Result<Self, OpsError> {
         record.refs.sort_by(|a, b| a.name.cmp(&b.name));
         if record.previous.is_none() {
             return Err(refuse(&record, "it made the vault; to be rid of the vault, delete its folder"));
-        }
-        let is_setting = record.default_branch.is_some() || record.compression.is_some();
-        if record.refs.is_empty() && !is_setting {
-            return Err(refuse(
-                &record,
-                "it moved no branch or tag and changed no setting; `hv op log` shows which ones did",
-            ));
         }
         for change in &record.refs {
             check_unmoved(view, &record, change)?;
@@ -133,8 +154,38 @@ impl Undo {
             compression: self.compression,
             command: self.record.command,
             transaction,
+            further_back: None,
         }
     }
+}
+
+/// Whether there is anything to take back.
+fn changes_something(record: &Record) -> bool {
+    !record.refs.is_empty() || record.default_branch.is_some() || record.compression.is_some()
+}
+
+/// Most records that are looked at for one to undo.
+const LOOKED_AT: usize = 1000;
+
+/// The newest record before the one with this number that can be undone now.
+fn newest_undoable(view: &View, before: u64) -> Result<Option<Record>, OpsError> {
+    for read in
+        backward(view).skip_while(|read| read.as_ref().is_ok_and(|(at, _)| at.seq >= before)).take(LOOKED_AT)
+    {
+        let (_, record) = read?;
+        if changes_something(&record) && stands(view, &record)? && Undo::plan(view, record.clone()).is_ok() {
+            return Ok(Some(record));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether all that a record moved is where it left it: much sooner known than all that an undo needs.
+fn stands(view: &View, record: &Record) -> Result<bool, OpsError> {
+    let default = view.default_branch()?;
+    Ok(record.refs.iter().all(|change| view.target(&change.name) == change.new)
+        && record.default_branch.as_ref().is_none_or(|name| name == default)
+        && record.compression.is_none_or(|compression| compression == view.state.compression))
 }
 
 fn refuse(record: &Record, detail: &str) -> OpsError {

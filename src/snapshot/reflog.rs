@@ -142,7 +142,8 @@ pub fn nth(view: &View, name: &RefName, n: usize, revision: &str) -> Result<Obje
         count += 1;
         last = Some(entry);
     }
-    Err(not_found(revision, &format!("{name} changed {count} time(s); {}", since(last.as_ref(), name))))
+    let times = if count == 1 { "once".to_owned() } else { format!("{count} times") };
+    Err(not_found(revision, &format!("{name} changed {times}; {}", since(last.as_ref(), name))))
 }
 
 /// Where the ref `name` was at an instant, in seconds since 1970 UTC: after the newest change that is not later.

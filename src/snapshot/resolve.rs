@@ -156,10 +156,18 @@ impl Step {
 
 fn nth_parent(view: &View, id: ObjectId, n: usize, revision: &str) -> Result<ObjectId, SnapshotError> {
     let parents = view.catalog.commit(id)?.parents;
-    parents
-        .get(n - 1)
-        .copied()
-        .ok_or_else(|| not_found(revision, &format!("commit {} has {} parent(s)", id.short(), parents.len())))
+    parents.get(n - 1).copied().ok_or_else(|| {
+        not_found(revision, &format!("commit {} has {}", id.short(), count_parents(parents.len())))
+    })
+}
+
+/// `no parent`, `one parent`, `2 parents`.
+pub(crate) fn count_parents(number: usize) -> String {
+    match number {
+        0 => "no parent".to_owned(),
+        1 => "one parent".to_owned(),
+        several => format!("{several} parents"),
+    }
 }
 
 fn not_found(revision: &str, detail: &str) -> SnapshotError {

@@ -232,3 +232,16 @@ fn notes_that_were_never_finished_are_in_nobodys_way() {
     desk.on(["snapshot", "--local-dir", "out"]).ok();
     assert!(desk.path("out/b").exists() && !desk.path("out/.cache/hubvault/manifest.new").exists());
 }
+
+#[test]
+fn a_snapshot_names_its_revision_with_or_without_an_option() {
+    let desk = Desk::new();
+    desk.commit_file("f", "1");
+    desk.on(["tag", "v1"]).ok();
+    desk.commit_file("f", "2");
+    for words in [&["snapshot", "v1"][..], &["snapshot", "-r", "v1"]] {
+        let folder = desk.on(words).text();
+        assert_eq!(fs::read(std::path::Path::new(&folder).join("f")).unwrap(), b"1");
+    }
+    desk.on(["snapshot", "v1", "-r", "main"]).fails(2, &["cannot be used with"]);
+}

@@ -52,7 +52,7 @@ fn squashing_tells_who_keeps_old_history() {
     desk.on(["tag", "v1"]).ok();
     let said = desk.on(["squash", "main", "--no-gc", "-m", "All so far"]).ok().out;
     assert!(
-        said.contains("1 commits made again, 2 dropped") && said.contains("stays for refs/tags/v1"),
+        said.contains("1 commit made again, 2 dropped") && said.contains("stays for refs/tags/v1"),
         "{said}"
     );
     assert!(desk.on(["log", "--oneline"]).text().ends_with("All so far"));

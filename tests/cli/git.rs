@@ -88,6 +88,15 @@ fn trees() {
     pair.same(&["ls-tree", "-r", "HEAD", "deep/"], &["ls-tree", "-r", "HEAD", "deep/"]);
     pair.same(&["ls-tree", "HEAD", "deep/er/"], &["ls-tree", "HEAD", "deep/er/"]);
     pair.same(&["ls-tree", "-l", "HEAD", "run.sh"], &["ls-tree", "-l", "HEAD", "run.sh"]);
+    for words in [
+        &["ls-tree", "HEAD:deep"][..],
+        &["ls-tree", "-r", "-l", "HEAD:deep"],
+        &["ls-tree", "HEAD:deep", "er/"],
+        &["ls-tree", "-r", "HEAD:"],
+        &["rev-parse", "--short", "HEAD"],
+    ] {
+        pair.same(words, words);
+    }
     for (old, new) in [("a", "a.b"), ("a", "run.sh"), ("deep/dangling", "a"), ("deep/er/empty", "a-b/x")] {
         let words = ["diff", &format!("HEAD:{old}"), &format!("HEAD:{new}")];
         pair.same(&words, &words);
@@ -128,7 +137,34 @@ fn annotated_tags() {
     for revision in ["v1", "v1^{commit}", "v1^{}", "v1^0", "v1~0", "v1^{tree}", "refs/tags/v1"] {
         pair.same(&["rev-parse", revision], &["rev-parse", revision]);
     }
-    pair.same(&["tag"], &["tag"]);
+    pair.git(4, &["-C", "work", "tag", "-a", "-f", "v1", "-m", "moved", "-m", "a\nparagraph"]).ok();
+    pair.run(HV, 4, &["-C", "vault", "tag", "-f", "v1", "-m", "moved", "-m", "a\nparagraph"]).ok();
+    for name in ["w/1", "w/2"] {
+        pair.git(5, &["-C", "work", "tag", name]).ok();
+        pair.run(HV, 5, &["-C", "vault", "tag", name]).ok();
+        pair.git(5, &["-C", "work", "branch", &name.replace('w', "x")]).ok();
+        pair.run(HV, 5, &["-C", "vault", "branch", &name.replace('w', "x")]).ok();
+    }
+    pair.0.write("message", "\ntitle\n\nbody of the file\n\n");
+    for program in ["git", HV] {
+        let folder = if program == "git" { "work" } else { "vault" };
+        let file = if program == "git" { "../message" } else { "message" };
+        pair.run(program, 6, &["-C", folder, "commit", "--allow-empty", "-m", "one", "-m", "two\nlines"])
+            .ok();
+        pair.run(program, 7, &["-C", folder, "commit", "--allow-empty", "-F", file]).ok();
+    }
+    for words in [
+        &["tag"][..],
+        &["rev-parse", "v1"],
+        &["tag", "-l", "w*"],
+        &["tag", "--contains", "HEAD~2"],
+        &["branch", "--list", "x/*"],
+        &["branch", "--contains", "HEAD~1"],
+        &["branch", "--contains", "HEAD~2"],
+        &["log"],
+    ] {
+        pair.same(words, words);
+    }
 }
 
 #[test]

@@ -40,6 +40,26 @@ fn the_author_comes_from_the_first_that_says() {
 }
 
 #[test]
+fn who_is_named_by_nothing_is_told_how_to_be() {
+    let desk = Desk::new();
+    desk.write("f", "1");
+    let told = "nobody is set as author, so this was made by hubvault <hubvault@localhost>";
+    let ways = ["git config --global user.name", "HUBVAULT_AUTHOR", "--author"];
+    let run = desk.on(["commit", "-m", "x", "f"]).ok();
+    assert!(run.err.contains(&format!("warning: {told}")), "{}", run.err);
+    assert!(ways.iter().all(|way| run.err.contains(way)), "{}", run.err);
+    // Not where nothing was made, nor of those who are named.
+    let silent = |run: super::Run| assert!(!run.ok().err.contains("nobody is set"));
+    silent(desk.on(["commit", "-m", "x", "f"]));
+    silent(desk.on(["rm", "f", "--author", "A <a@b>"]));
+    silent(desk.on_with(&[("HUBVAULT_AUTHOR", "A <a@b>")], &["upload", "f"]));
+    let run = desk.on(["--json", "rm", "f"]).ok();
+    let warning: serde_json::Value = serde_json::from_str(&run.err).unwrap();
+    assert_eq!(warning["warning"]["file"], serde_json::Value::Null);
+    assert!(warning["warning"]["detail"].as_str().unwrap().starts_with(told), "{warning}");
+}
+
+#[test]
 fn a_git_that_is_not_there_is_no_matter() {
     let desk = Desk::new();
     let author = made(&desk, &[("PATH", "")], &[]).0;

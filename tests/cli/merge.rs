@@ -78,6 +78,49 @@ fn a_conflict_writes_nothing_and_says_how_to_finish() {
     assert_eq!(desk.on(["merge", "side"]).text(), "Already up to date.");
 }
 
+/// The words of the line that says how to finish.
+fn example(run: &super::Run) -> String {
+    run.err.lines().find_map(|line| line.strip_prefix("  hv -C vault ")).unwrap().to_owned()
+}
+
+#[test]
+fn what_was_said_is_said_again_and_every_path_is_named() {
+    let desk = Desk::new();
+    let paths: Vec<String> = (0..9).map(|n| format!("p{n}")).collect();
+    for path in &paths {
+        desk.commit_file(path, "base");
+    }
+    desk.on(["branch", "side"]).ok();
+    desk.on(["branch", "into"]).ok();
+    for path in &paths {
+        put(&desk, "side", path, "side");
+        put(&desk, "into", path, "into");
+    }
+    let said = ["merge", "side", "-r", "into", "-m", "a b", "-m", "c", "--theirs", "p0"];
+    let run = desk.on(said);
+    assert_eq!(run.code, Some(4));
+    let again = example(&run);
+    let begin =
+        "merge side --target into -m 'a b' -m c --theirs p0 --ours p1 --theirs p2 --resolve p3=LOCAL_FILE";
+    assert!(again.starts_with(begin), "{again}");
+    assert!(paths.iter().all(|path| again.contains(path.as_str())) && !again.contains("..."), "{again}");
+    // Followed as it stands, it ends there.
+    desk.write("LOCAL_FILE", "mine");
+    let words: Vec<&str> = again.split(' ').collect();
+    let words: Vec<String> = words.join(" ").replace("'a b'", "a_b").split(' ').map(str::to_owned).collect();
+    desk.on(words).ok();
+    assert!(desk.on(["log", "-n1", "into"]).text().contains("a_b\n    \n    c"));
+    assert_eq!(desk.content("into:p0"), b"side");
+    // The same of a commit that is picked.
+    let run = desk.on(["cherry-pick", "side", "-r", "main", "--message", "picked", "--allow-empty"]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    put(&desk, "main", "p1", "main");
+    let picked = put(&desk, "side", "p1", "side again");
+    let run = desk.on(["revert", &picked, "--message", "back", "-r", "main"]);
+    assert_eq!(run.code, Some(4), "{run:?}");
+    assert_eq!(example(&run), format!("revert {picked} --target main --message back --ours p1"));
+}
+
 #[test]
 fn resolutions_must_fit_the_conflicts() {
     let desk = Desk::new();

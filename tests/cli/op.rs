@@ -43,7 +43,8 @@ fn undo_puts_back_and_undoing_that_does_it_again() {
     assert_eq!(desk.on(["op", "log"]).text(), before);
     let run = desk.on(["undo"]).ok();
     assert_eq!(run.out, format!("Undid transaction 3 (commit)\n  main is at {}\n", &first[..7]));
-    assert!(run.err.contains("hv undo 4"), "{}", run.err);
+    let hints = "hint: `hv undo 4` takes this back\nhint: `hv undo 2` goes one further back\n";
+    assert_eq!(run.err, hints);
     assert_eq!(desk.head(), first);
     assert_eq!(desk.on(["rev-parse", &second]).text(), second, "the commit stays");
     let outcome = desk.on(["undo", "--json"]).json();
@@ -106,7 +107,15 @@ fn what_gc_removed_cannot_be_gone_back_to_and_is_remembered() {
     desk.on(["gc", "--prune", "now"]).ok();
     desk.on(["rev-parse", &lost]).fails(3, &["not found"]);
     desk.on(["undo", "4"]).fails(4, &[&lost, "refs/heads/main", "(`gc`, ", "transaction 5"]);
-    desk.on(["undo"]).fails(4, &["transaction 5", "moved no branch or tag", "hv op log"]);
+    desk.on(["undo"]).fails(
+        4,
+        &[
+            "transaction 5",
+            "moved no branch or tag",
+            "hv op log",
+            "can be undone is 2 (`commit`): `hv undo 2`",
+        ],
+    );
     assert!(desk.on(["op", "log", "-n", "1"]).text().ends_with("gc: moved nothing"));
     // The log remembers, and says what is gone.
     assert!(desk.on(["reflog"]).text().contains(&format!("{} main@{{1}}: commit: test", &lost[..7])));
@@ -114,4 +123,39 @@ fn what_gc_removed_cannot_be_gone_back_to_and_is_remembered() {
         desk.on(["rev-parse", revision]).fails(3, &[&lost, "gc"]);
     }
     desk.on(["log", "main@{1}"]).fails(3, &[&lost, "gc"]);
+}
+
+#[test]
+fn undo_goes_further_back_and_says_how() {
+    let desk = Desk::new();
+    let commits: Vec<String> = (0..4).map(|n| desk.commit_file("f", n.to_string())).collect();
+    desk.on(["branch", "side"]).ok();
+    desk.on(["commit", "-m", "x", "-r", "side", "--delete", "f"]).ok();
+    desk.on(["branch", "-D", "side"]).ok();
+    desk.on(["gc", "--prune", "now"]).ok();
+    // What moved nothing, and what `gc` has made impossible, is passed over.
+    desk.on(["undo"])
+        .fails(4, &["transaction 9", "the newest that can be undone is 5 (`commit`): `hv undo 5`"]);
+    // The hints, followed, go back commit by commit.
+    let mut next = Some(5);
+    for at in [2, 1, 0] {
+        let number = next.unwrap().to_string();
+        let outcome = desk.on(["undo", &number, "--json"]).json();
+        assert_eq!(desk.head(), commits[at]);
+        next = outcome["further_back"].as_u64();
+    }
+    assert_eq!(next, Some(2));
+    assert_eq!(desk.on(["undo", "2", "--dry-run", "--json"]).json()["further_back"], serde_json::Value::Null);
+}
+
+#[test]
+fn a_setting_that_is_put_back_says_its_value() {
+    let desk = Desk::new();
+    desk.on(["settings", "--compression", "max"]).ok();
+    assert!(desk.on(["op", "log", "-n1"]).text().ends_with("settings: compression -> max"));
+    assert!(desk.on(["op", "show", "2"]).text().ends_with("Setting: compression max"));
+    assert_eq!(desk.on(["op", "show", "2", "--json"]).json()["compression"], "max");
+    let undone = desk.on(["undo"]).text();
+    assert_eq!(undone, "Undid transaction 2 (settings)\n  compression -> auto");
+    assert_eq!(desk.on(["settings", "--json"]).json()["compression"], "auto");
 }

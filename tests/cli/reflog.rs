@@ -93,7 +93,7 @@ fn a_branch_is_found_by_number_and_by_time() {
     is("old", &first);
     desk.on(["tag", "then", "main@{1}"]).ok();
     is("then@{0}", &first);
-    desk.on(["rev-parse", "main@{9}"]).fails(3, &["changed 3 time(s)", "2023-11-01 10:00:00 +0000"]);
+    desk.on(["rev-parse", "main@{9}"]).fails(3, &["changed 3 times", "2023-11-01 10:00:00 +0000"]);
     desk.on(["rev-parse", "main@{2023-10-01}"])
         .fails(3, &["created 2023-11-01 10:00:00 +0000", "transaction 1"]);
     for bad in ["main@{soon}", "main@{-1}", "main@{}", "main@{", "nowhere@{1}", "HEAD~1@{1}", "main@{1}@{1}"]

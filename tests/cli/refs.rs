@@ -180,3 +180,20 @@ fn a_pattern_is_not_removed_and_says_what_is() {
     }
     desk.on(["rm", "x"]).ok();
 }
+
+#[test]
+fn a_tag_that_is_moved_can_be_put_back() {
+    let desk = Desk::new();
+    let first = desk.commit_file("f", "1");
+    desk.on(["tag", "v1"]).ok();
+    desk.commit_file("f", "2");
+    desk.on(["tag", "v1"]).fails(4, &["already exists"]);
+    let moved = desk.on(["tag", "-f", "v1"]).ok();
+    assert_eq!(moved.out.trim_end(), format!("Updated tag 'v1' (was {})", &first[..7]));
+    assert!(moved.err.contains("hint: `hv undo "), "{}", moved.err);
+    desk.on(["undo"]).ok();
+    assert_eq!(desk.on(["rev-parse", "v1"]).text(), first);
+    let new = desk.on(["tag", "-f", "v2", "--json"]).json();
+    assert_eq!((&new["ref"], &new["old"]), (&"refs/tags/v2".into(), &serde_json::Value::Null));
+    assert_eq!(desk.on(["rev-parse", "--short", "v2"]).text(), &desk.head()[..7]);
+}

@@ -76,6 +76,20 @@ fn what_is_not_there_is_not_found() {
 }
 
 #[test]
+fn a_time_is_shown_as_it_was_typed() {
+    let desk = Desk::new();
+    for words in
+        [&["log", "main@{yesterday}"][..], &["cat", "main@{3.days.ago}:f"], &["diff", "@{2020-01-01 10:00}"]]
+    {
+        let typed = words[1].split(':').next().unwrap().trim_end_matches(":f");
+        let run = desk.on(words).fails(3, &[typed, "was created"]);
+        assert!(!run.err.contains("@{1"), "{}", run.err);
+    }
+    let json = desk.on(["--json", "log", "main@{yesterday}"]).fails(3, &[]);
+    assert!(json.err.contains("main@{yesterday}"), "{}", json.err);
+}
+
+#[test]
 fn what_could_be_two_things_is_not_guessed() {
     let desk = Desk::new();
     let first = desk.commit_file("f", "1");

@@ -158,3 +158,45 @@ fn as_nobody(desk: &Desk) -> Option<std::process::Command> {
     command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(program);
     Some(command)
 }
+
+#[test]
+fn standard_input_is_no_file_to_commit() {
+    let desk = Desk::new();
+    let mut command = desk.command(super::HV);
+    command.args(["-C", "vault", "commit", "-m", "x", "--add", "f=/dev/stdin"]);
+    super::feed(command, b"content")
+        .fails(1, &["`/dev/stdin`", "leads to a pipe", "write it to a file first"]);
+}
+
+/// Without the permission to write, and without room: the message names the vault and what to do.
+#[test]
+fn a_vault_that_cannot_be_written_is_named() {
+    let desk = Desk::new();
+    desk.write("f", "1");
+    if rustix::process::geteuid().is_root() {
+        let chmod = desk.command("chmod").args(["-R", "a+rX", "."]).status().unwrap();
+        assert!(chmod.success());
+        fs::copy(super::HV, desk.path("hv")).unwrap();
+        let mut command = desk.command("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "./hv", "-C", "vault"]);
+        let run: Run = command.args(["commit", "-m", "x", "f"]).output().unwrap().into();
+        run.fails(
+            1,
+            &["you may not write to `vault`, and nothing was changed (in `locks`: ", "ermission denied"],
+        );
+    } else {
+        eprintln!("\n**** SKIPPED: needs root (to become nobody, and to mount a small disk) ****\n");
+        return;
+    }
+    let script = "mkdir small && mount -t tmpfs -o size=1m none small && ./hv init small/v >/dev/null && \
+        head -c 3000000 /dev/urandom >big && exec ./hv -C small/v commit -m x big";
+    let mut shell = desk.command("unshare");
+    let run: Run = shell.args(["--mount", "sh", "-ec", script]).output().unwrap().into();
+    if run.err.contains("unshare: ") || run.err.contains("mount: ") {
+        eprintln!("\n**** SKIPPED: no mount namespace here: {} ****\n", run.err);
+        return;
+    }
+    let advice =
+        ["no space is left for `small/v`, and nothing was committed", "`hv gc` ", "`hv gc --prune-cache`"];
+    run.fails(1, &advice);
+}

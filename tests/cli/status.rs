@@ -16,7 +16,7 @@ fn it_tells_where_the_vault_stands() {
     assert!(lines[2].starts_with("Vault ") && lines[2].ends_with("vault"), "{}", lines[2]);
     assert_eq!(
         lines[3],
-        "  2 branch(es), 1 tag(s), 4 transaction(s); files of 10.00 MiB and more are LFS pointers to Git"
+        "  2 branches, 1 tag, 4 transactions; files of 10.00 MiB and more are LFS pointers to Git"
     );
     let told = desk.on(["status", "--json"]).json();
     assert_eq!((&told["head"], &told["head_title"]), (&head.into(), &"test".into()));

@@ -7,7 +7,7 @@ use serde_json::json;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::reflog::short;
-use super::tag::warn_of_two;
+use super::tag::{chosen, warn_of_two};
 use super::{hint, open, say};
 use crate::Repository;
 use crate::cli::args::Cli;
@@ -22,7 +22,7 @@ use crate::ops::models::RefMove;
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "one for each flag")]
 pub(in crate::cli) struct BranchArgs {
-    /// Name of the branch to make, or to do something with
+    /// Name of the branch to make, or to do something with; with --list, a pattern (`*` also matches `/`)
     name: Option<String>,
     /// Where it starts [default: the default branch]; with -m, its new name
     #[arg(value_name = "REV")]
@@ -30,6 +30,12 @@ pub(in crate::cli) struct BranchArgs {
     /// Show each branch's commit
     #[arg(short, long)]
     verbose: bool,
+    /// List branches (what happens without a name anyway), all or those that match
+    #[arg(short, long, conflicts_with_all = ["start", "action"])]
+    list: bool,
+    /// List only branches that have this commit in their history
+    #[arg(long, value_name = "REV", num_args = 0..=1, default_missing_value = "HEAD", conflicts_with_all = ["start", "action"])]
+    contains: Option<String>,
     /// Print the name of the default branch
     #[arg(long, conflicts_with = "name")]
     show_current: bool,
@@ -52,7 +58,10 @@ pub(in crate::cli) struct BranchArgs {
 
 pub(super) fn run(cli: &Cli, args: &BranchArgs) -> Result<(), Failure> {
     let repository = open(cli)?;
-    let Some(name) = &args.name else { return list(cli, args, &repository) };
+    let is_listing = args.list || args.contains.is_some();
+    let Some(name) = args.name.as_ref().filter(|_| !is_listing) else {
+        return list(cli, args, &repository);
+    };
     let actor = identity::actor()?;
     let start = args.start.as_deref();
     if args.delete || args.delete_anyway {
@@ -108,7 +117,8 @@ fn list(cli: &Cli, args: &BranchArgs, repository: &Repository) -> Result<(), Fai
     if args.show_current {
         return if cli.json { output::json(&json!({ "name": default })) } else { say(&default) };
     }
-    let branches = repository.list_branches()?;
+    let (pattern, contains) = (args.name.as_deref(), args.contains.as_deref());
+    let branches = chosen(repository, repository.list_branches()?, pattern, contains)?;
     if cli.json {
         return output::json(&branches);
     }

@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use clap::{ArgMatches, Args};
+use clap::{ArgGroup, ArgMatches, Args};
 
 use super::{open_to_write, say, tell};
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
+use crate::cli::message::Message;
 use crate::cli::paths::{Use, is_pattern, repo_path};
 use crate::cli::progress::watched;
 use crate::cli::{identity, output, parse};
 use crate::ops::diff::quote::quoted;
 use crate::ops::{
     AddSource, Changed, CommitOperation, CommitOptions, CommitOutcome, Compression, Links, RepoPath,
+    Signature,
 };
 
 /// Commit files, in one step or not at all
@@ -21,10 +23,8 @@ use crate::ops::{
 /// Operations are applied in the order given. A plain LOCAL file or folder goes to the root, under its own name. Folders
 /// add and replace files: what only the branch has stays (`hv upload --delete '*'` makes it the same as the folder).
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("said").required(true).args(["message", "file"])))]
 pub(in crate::cli) struct CommitArgs {
-    /// Message; its first line is the title
-    #[arg(short, long, value_name = "MSG")]
-    message: String,
     #[command(flatten)]
     how: How,
     #[command(flatten)]
@@ -42,12 +42,11 @@ pub(in crate::cli) struct CommitArgs {
     local: Vec<PathBuf>,
 }
 
-/// Where a commit goes, and what is said in it besides the message.
+/// Where a commit goes, and what is said in it.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct How {
-    /// The rest of the message
-    #[arg(long, value_name = "TEXT")]
-    description: Option<String>,
+    #[command(flatten)]
+    message: Message,
     /// Branch to commit to [default: the default branch]
     #[arg(short, long, value_name = "BRANCH")]
     revision: Option<String>,
@@ -66,11 +65,11 @@ pub(in crate::cli) struct How {
 }
 
 impl How {
-    /// The options of a commit.
-    pub(super) fn options(&self, message: String) -> Result<CommitOptions, Failure> {
+    /// The options of a commit; without a message, `default` is one.
+    pub(super) fn options(&self, default: &str) -> Result<CommitOptions, Failure> {
         Ok(CommitOptions {
-            message,
-            description: self.description.clone(),
+            message: self.message.text()?.unwrap_or_else(|| default.to_owned()),
+            description: self.message.description.clone(),
             revision: self.revision.clone(),
             parent_commit: self.parent.clone(),
             author: Some(identity::author(self.author.as_deref(), self.date.as_deref())?),
@@ -117,19 +116,25 @@ pub(super) fn run(cli: &Cli, args: &CommitArgs, matches: &ArgMatches) -> Result<
         return Err(Failure::usage("nothing to do: name files to add, or use --add, --delete or --copy"));
     }
     let repository = open_to_write(cli)?;
-    let options = args.reading.apply(args.how.options(args.message.clone())?);
+    let options = args.reading.apply(args.how.options("")?);
     let actor = identity::actor()?;
     let outcome = watched(cli.json, &repository, |progress| {
         repository.create_commit(&operations, &options, &actor, progress)
     })?;
-    show(cli, &outcome)
+    show(cli, &outcome, options.author.as_ref())
 }
 
 /// Says what a commit did.
-pub(super) fn show(cli: &Cli, outcome: &CommitOutcome) -> Result<(), Failure> {
+pub(super) fn show(cli: &Cli, outcome: &CommitOutcome, author: Option<&Signature>) -> Result<(), Failure> {
     if cli.json {
-        return output::json(outcome);
+        output::json(outcome)?;
+    } else {
+        describe(outcome)?;
     }
+    if outcome.committed { identity::warn_of_nobody(cli.json, author) } else { Ok(()) }
+}
+
+fn describe(outcome: &CommitOutcome) -> Result<(), Failure> {
     for skipped in &outcome.skipped {
         tell(&format!("left out: {}", skipped.display()))?;
     }
@@ -146,9 +151,8 @@ pub(super) fn show(cli: &Cli, outcome: &CommitOutcome) -> Result<(), Failure> {
         return Ok(());
     }
     tell(&format!(
-        "{} file{} {}, {}: {} new, {} shared; the vault grew by {}",
-        outcome.files,
-        if outcome.files == 1 { "" } else { "s" },
+        "{} {}, {}: {} new, {} shared; the vault grew by {}",
+        output::count(outcome.files, "file"),
         match outcome.unchanged_files {
             0 => "read".to_owned(),
             unchanged => format!("({unchanged} unchanged, not read)"),

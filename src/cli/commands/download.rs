@@ -52,22 +52,24 @@ impl Choice {
         PathFilter::new(&self.include, &self.exclude)
     }
 
-    fn options(&self) -> DownloadOptions {
-        let (revision, local_dir) = (self.revision.clone(), self.local_dir.clone());
-        DownloadOptions { revision, local_dir, pid: std::process::id() }
+    /// The options; `named` is a revision that was named without -r.
+    fn options(&self, named: Option<&str>) -> DownloadOptions {
+        let revision = named.map(str::to_owned).or_else(|| self.revision.clone());
+        DownloadOptions { revision, local_dir: self.local_dir.clone(), pid: std::process::id() }
     }
 
-    /// Downloads every file that is chosen, of `only` when that is not empty.
+    /// Downloads every file that is chosen, of `only` when that is not empty; of the revision `named`, or that of -r.
     pub(super) fn snapshot(
         &self,
         cli: &Cli,
         repository: &Repository,
+        named: Option<&str>,
         only: &[RepoPath],
     ) -> Result<(), Failure> {
         let filter = self.filter();
         let actor = identity::reader()?;
         let done = watched(cli.json, repository, |progress| {
-            repository.snapshot_download(&filter, only, &self.options(), &actor, progress)
+            repository.snapshot_download(&filter, only, &self.options(named), &actor, progress)
         })?;
         show(cli, &done)
     }
@@ -80,7 +82,7 @@ pub(super) fn run(cli: &Cli, args: &DownloadArgs) -> Result<(), Failure> {
     if let [path] = only.as_slice()
         && args.choice.filter().takes_all()
     {
-        let options = args.choice.options();
+        let options = args.choice.options(None);
         let actor = identity::reader()?;
         let done = watched(cli.json, &repository, |progress| {
             repository.hf_hub_download(path.as_str(), &options, &actor, progress)
@@ -91,7 +93,7 @@ pub(super) fn run(cli: &Cli, args: &DownloadArgs) -> Result<(), Failure> {
             done => return show(cli, &done?),
         }
     }
-    args.choice.snapshot(cli, &repository, &only)
+    args.choice.snapshot(cli, &repository, None, &only)
 }
 
 /// Says where the copies are.

@@ -60,7 +60,12 @@ fn revisions(found: &[RevisionUsage]) -> Result<(), Failure> {
     found.iter().try_for_each(|usage| {
         let sizes = [usage.logical_size, usage.stored_size, usage.unique_size, usage.shared_size];
         let sizes = sizes.map(output::bytes);
-        let name = format!("{} ({}, {} files)", usage.revision, usage.commit.short(), usage.file_count);
+        let name = format!(
+            "{} ({}, {})",
+            usage.revision,
+            usage.commit.short(),
+            output::count(usage.file_count, "file")
+        );
         row(sizes.each_ref().map(String::as_str), &name)
     })
 }

@@ -73,13 +73,13 @@ pub(super) fn show(report: &GcReport) -> Result<(), Failure> {
     }
     rest(report.file_count, report.files.len(), "files")?;
     say(&format!(
-        "{verb} {} ({} of content, {} of indexes, {} of cache, {} of leftovers) in {} files",
+        "{verb} {} ({} of content, {} of indexes, {} of cache, {} of leftovers) in {}",
         size(report.reclaimed_size),
         size(report.reclaimed_chunk_size),
         size(report.reclaimed_object_size),
         size(report.reclaimed_cache_size),
         size(report.reclaimed_temporary_size),
-        report.removed_file_count,
+        output::count(report.removed_file_count, "file"),
     ))?;
     for holder in report.held.iter().filter(|holder| holder.size > 0) {
         let until = holder.until.and_then(|until| Instant::from_second(until).ok());

@@ -12,15 +12,17 @@ use crate::cli::output::{self, JsonArray, stdout};
 use crate::ops::ObjectId;
 use crate::ops::models::RepoEntry;
 use crate::ops::tree::{describe, list_infos, list_names, list_repo_tree};
+use crate::snapshot::resolve::split_path;
 use crate::snapshot::{Mode, Snapshot, SnapshotError, TreeEntry};
 
 /// List what a folder of a revision holds
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "one for each flag")]
 pub(in crate::cli) struct LsTreeArgs {
-    /// Revision to list [default: the default branch]
+    /// Revision to list [default: the default branch]; of `REV:DIR` names are shown as seen from there
+    #[arg(value_name = "REV[:DIR]")]
     revision: Option<String>,
-    /// Folder or file to list [default: the root]
+    /// Folder or file to list [default: all there is]
     path: Option<String>,
     /// Everything below as well; folders themselves are left out, as Git does
     #[arg(short)]
@@ -38,19 +40,28 @@ pub(in crate::cli) struct LsTreeArgs {
 
 pub(super) fn run(cli: &Cli, args: &LsTreeArgs) -> Result<(), Failure> {
     let repository = open(cli)?;
-    let snapshot = repository.snapshot(args.revision.as_deref())?;
-    let path = args.path.as_deref().unwrap_or_default();
-    if !cli.json && !args.last_commit && snapshot.entry(path)?.mode == Mode::Directory {
-        return folder(&snapshot, path, args);
+    let (revision, below) = args.revision.as_deref().map_or((None, None), |text| {
+        let (revision, below) = split_path(text);
+        (Some(revision).filter(|revision| !revision.is_empty()), below)
+    });
+    let snapshot = repository.snapshot(revision)?;
+    let below = below.unwrap_or_default().trim_matches('/');
+    snapshot.folder(below)?;
+    let path = match args.path.as_deref().unwrap_or_default() {
+        path if below.is_empty() => path.to_owned(),
+        path => format!("{below}/{path}"),
+    };
+    if !cli.json && !args.last_commit && snapshot.entry(&path)?.mode == Mode::Directory {
+        return folder(&snapshot, below, &path, args);
     }
     let wanted = |item: &Result<RepoEntry, SnapshotError>| {
         let left_out = args.recursive && !args.trees;
         !(left_out && matches!(item, Ok(RepoEntry::Folder(_))))
     };
     let entries = if args.last_commit {
-        expanded(&repository, &snapshot, path, args.recursive)?
+        expanded(&repository, &snapshot, &path, args.recursive)?
     } else {
-        entries(&snapshot, path, args.recursive)?
+        entries(&snapshot, &path, args.recursive)?
     };
     let entries = entries.filter(wanted);
     if cli.json {
@@ -62,7 +73,9 @@ pub(super) fn run(cli: &Cli, args: &LsTreeArgs) -> Result<(), Failure> {
     }
     let mut out = stdout();
     for item in entries {
-        line(&mut out, &Shown::of(&item?, args))?;
+        let item = item?;
+        let shown = Shown::of(&item, args);
+        line(&mut out, &Shown { path: seen_from(below, shown.path), ..shown })?;
     }
     Ok(out.flush()?)
 }
@@ -109,6 +122,12 @@ impl<'a> Shown<'a> {
     }
 }
 
+/// A path as seen from a folder it is in.
+fn seen_from<'a>(folder: &str, path: &'a str) -> &'a str {
+    let rest = if folder.is_empty() { None } else { path.strip_prefix(folder) };
+    rest.and_then(|rest| rest.strip_prefix('/')).unwrap_or(path)
+}
+
 /// An entry as `git ls-tree` shows it. Put together by hand: a formatter per field is most of a long listing.
 fn line(out: &mut impl Write, shown: &Shown<'_>) -> Result<(), Failure> {
     let kind: &[u8] = if shown.folder { b" tree " } else { b" blob " };
@@ -138,21 +157,24 @@ fn right_aligned(mut number: u64, columns: &mut [u8; 21]) -> &[u8] {
 }
 
 /// The listing of a folder as the trees have it: without sizes they alone answer.
-fn folder(snapshot: &Snapshot, path: &str, args: &LsTreeArgs) -> Result<(), Failure> {
+fn folder(snapshot: &Snapshot, below: &str, path: &str, args: &LsTreeArgs) -> Result<(), Failure> {
     let mut out = stdout();
     let is_shown = |entry: &TreeEntry| entry.mode != Mode::Directory || !args.recursive || args.trees;
     if args.long {
         for item in list_infos(snapshot, path, args.recursive)? {
             let (path, entry, info) = item?;
             if is_shown(&entry) {
-                line(&mut out, &Shown::name(&path, &entry, Size::of(info.map(|info| info.size))))?;
+                line(
+                    &mut out,
+                    &Shown::name(seen_from(below, &path), &entry, Size::of(info.map(|info| info.size))),
+                )?;
             }
         }
     } else {
         for item in list_names(snapshot, path, args.recursive)? {
             let (path, entry) = item?;
             if is_shown(&entry) {
-                line(&mut out, &Shown::name(&path, &entry, Size::NotAsked))?;
+                line(&mut out, &Shown::name(seen_from(below, &path), &entry, Size::NotAsked))?;
             }
         }
     }

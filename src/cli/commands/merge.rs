@@ -6,6 +6,7 @@ use super::settle::{SettleArgs, show_conflicts, warn_of_limit};
 use super::{open, say};
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
+use crate::cli::message::Message;
 use crate::cli::{identity, output};
 use crate::ops::merge::{FastForward, MergeOptions, MergeResult, MergeStatus};
 
@@ -20,14 +21,10 @@ pub(in crate::cli) struct MergeArgs {
     #[arg(value_name = "REV")]
     source: String,
     /// Branch to merge into [default: the default branch]
-    #[arg(short, long, value_name = "BRANCH")]
+    #[arg(short, long, value_name = "BRANCH", visible_short_alias = 'r', visible_alias = "revision")]
     target: Option<String>,
-    /// Message; its first line is the title [default: `Merge SOURCE into TARGET`]
-    #[arg(short, long, value_name = "MSG")]
-    message: Option<String>,
-    /// The rest of the message
-    #[arg(long, value_name = "TEXT")]
-    description: Option<String>,
+    #[command(flatten)]
+    message: Message,
     /// Merge only if the branch is at this commit; a conflict otherwise
     #[arg(long, value_name = "REV")]
     parent: Option<String>,
@@ -46,8 +43,8 @@ pub(in crate::cli) struct MergeArgs {
 
 pub(super) fn run(cli: &Cli, args: &MergeArgs) -> Result<(), Failure> {
     let options = MergeOptions {
-        landing: args.settle.landing(&args.target, &args.parent, &args.message)?,
-        commit_description: args.description.clone(),
+        landing: args.settle.landing(&args.target, &args.parent, args.message.text()?)?,
+        commit_description: args.message.description.clone(),
         author: Some(identity::author(None, None)?),
         fast_forward: match (args.ff_only, args.no_ff) {
             (true, _) => FastForward::Only,
@@ -60,11 +57,15 @@ pub(super) fn run(cli: &Cli, args: &MergeArgs) -> Result<(), Failure> {
     let result = repository.merge(&args.source, &options, &identity::actor()?)?;
     if cli.json {
         output::json(&result)?;
-        let failed = result.status == MergeStatus::Conflict;
-        return if failed { Err(Failure::reported("conflict")) } else { Ok(()) };
+        if result.status == MergeStatus::Conflict {
+            return Err(Failure::reported("conflict"));
+        }
+    } else {
+        warn_of_limit(result.renames_limited)?;
+        show(cli, args, &result)?;
     }
-    warn_of_limit(result.renames_limited)?;
-    show(cli, args, &result)
+    let is_made = result.status == MergeStatus::Merged && !result.dry_run;
+    if is_made { identity::warn_of_nobody(cli.json, options.author.as_ref()) } else { Ok(()) }
 }
 
 fn show(cli: &Cli, args: &MergeArgs, result: &MergeResult) -> Result<(), Failure> {
@@ -83,16 +84,17 @@ fn show(cli: &Cli, args: &MergeArgs, result: &MergeResult) -> Result<(), Failure
             say(&format!("Created commit {}.", result.head_after.short()))
         }
         MergeStatus::Conflict => {
-            let mut words = vec!["merge", &args.source];
-            if let Some(target) = &args.target {
-                words.extend(["--target", target]);
+            let mut words = vec!["merge".to_owned(), args.source.clone()];
+            for (option, value) in [("--target", &args.target), ("--parent", &args.parent)] {
+                words.extend(value.iter().flat_map(|value| [option.to_owned(), value.clone()]));
             }
+            words.extend(args.message.words());
             for (given, word) in
                 [(args.no_ff, "--no-ff"), (args.allow_unrelated_histories, "--allow-unrelated-histories")]
             {
-                words.extend(given.then_some(word));
+                words.extend(given.then(|| word.to_owned()));
             }
-            Err(show_conflicts(cli, &result.conflicts, "merge", &words)?)
+            Err(show_conflicts(cli, &result.conflicts, &words, &args.settle)?)
         }
     }
 }

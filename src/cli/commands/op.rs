@@ -9,6 +9,7 @@ use super::reflog::short;
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
 use crate::cli::output::{self, JsonArray, one_line, stdout, time};
+use crate::cli::parse::compression_word;
 use crate::ops::transactions::{MovedRef, TransactionInfo};
 
 /// Show what was done to the vault
@@ -72,6 +73,7 @@ fn line(out: &mut impl Write, about: &TransactionInfo) -> Result<(), Failure> {
     let who = about.actor.rsplit_once(" <").map_or(&*about.actor, |(name, _)| name);
     let mut what: Vec<String> = about.refs.iter().map(moved).collect();
     what.extend(about.default_branch.iter().map(|name| format!("HEAD -> {name}")));
+    what.extend(about.compression.map(|how| format!("compression -> {}", compression_word(how))));
     let what = if what.is_empty() { "moved nothing".to_owned() } else { what.join(", ") };
     let line =
         format!("{:>5}  {}  {who}  {}: {what}", about.transaction, time(about.timestamp), about.command);
@@ -110,6 +112,9 @@ fn describe(out: &mut impl Write, about: &TransactionInfo) -> Result<(), Failure
     if let Some(name) = &about.default_branch {
         writeln!(out, "HEAD:   {}", one_line(name))?;
     }
+    if let Some(how) = about.compression {
+        writeln!(out, "Setting: compression {}", compression_word(how))?;
+    }
     for change in &about.refs {
         writeln!(out, "\n{}", one_line(&change.git_ref))?;
         writeln!(out, "    {}", one_line(&moved(change)))?;
@@ -131,6 +136,7 @@ mod tests {
             command: "commit\nActor:  Ann <a@x>".to_owned(),
             refs: Vec::new(),
             default_branch: Some("main\nPacks:  none".to_owned()),
+            compression: None,
             pack_bytes: 0,
         };
         let mut out = Vec::new();

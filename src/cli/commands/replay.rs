@@ -35,7 +35,7 @@ struct ReplayArgs {
     /// The commit
     revision: String,
     /// Branch to change [default: the default branch]
-    #[arg(short, long, value_name = "BRANCH")]
+    #[arg(short, long, value_name = "BRANCH", visible_short_alias = 'r')]
     target: Option<String>,
     /// For a merge commit: the parent its change is seen from, counted from 1
     #[arg(short, long, value_name = "PARENT")]
@@ -70,7 +70,7 @@ pub(super) fn revert(cli: &Cli, args: &RevertArgs) -> Result<(), Failure> {
 impl ReplayArgs {
     fn options(&self) -> Result<ReplayOptions, Failure> {
         Ok(ReplayOptions {
-            landing: self.settle.landing(&self.target, &self.parent, &self.message)?,
+            landing: self.settle.landing(&self.target, &self.parent, self.message.clone())?,
             mainline: self.mainline,
             record_origin: false,
             allow_empty: self.allow_empty,
@@ -88,11 +88,17 @@ fn show(cli: &Cli, args: &ReplayArgs, result: &ReplayResult, words: &[&str]) -> 
     if failed {
         let mainline = args.mainline.map(|number| number.to_string());
         let mut words = [words, &[&args.revision]].concat();
-        for (option, value) in [("--target", args.target.as_deref()), ("-m", mainline.as_deref())] {
+        for (option, value) in [
+            ("--target", args.target.as_deref()),
+            ("-m", mainline.as_deref()),
+            ("--message", args.message.as_deref()),
+            ("--parent", args.parent.as_deref()),
+        ] {
             words.extend(value.into_iter().flat_map(|value| [option, value]));
         }
-        let verb = words[0].to_owned();
-        return Err(show_conflicts(cli, &result.conflicts, &verb, &words)?);
+        words.extend(args.allow_empty.then_some("--allow-empty"));
+        let words: Vec<String> = words.into_iter().map(str::to_owned).collect();
+        return Err(show_conflicts(cli, &result.conflicts, &words, &args.settle)?);
     }
     let title = result.commit.as_ref().map(|commit| &*commit.title).unwrap_or_default();
     match result.status {

@@ -13,11 +13,15 @@ pub(in crate::cli) struct RevParseArgs {
     /// A revision, `REV^{tree}` or `REV:PATH` (`:PATH` is in the default branch)
     #[arg(required = true)]
     revision: Vec<String>,
+    /// Print only the first seven digits
+    #[arg(long)]
+    short: bool,
 }
 
 pub(super) fn run(cli: &Cli, args: &RevParseArgs) -> Result<(), Failure> {
     let repository = open(cli)?;
     let ids =
         args.revision.iter().map(|revision| repository.rev_parse(revision)).collect::<Result<Vec<_>, _>>()?;
-    if cli.json { output::json(&ids) } else { ids.iter().try_for_each(|id| say(&id.to_string())) }
+    let ids: Vec<_> = ids.iter().map(|id| if args.short { id.short() } else { id.to_string() }).collect();
+    if cli.json { output::json(&ids) } else { ids.iter().try_for_each(|id| say(id)) }
 }

@@ -18,9 +18,6 @@ pub(in crate::cli) struct RmArgs {
     /// What to remove; a folder goes with all that is in it
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<String>,
-    /// Message; its first line is the title [default: says what was done]
-    #[arg(short, long, value_name = "MSG")]
-    message: Option<String>,
     #[command(flatten)]
     how: How,
 }
@@ -31,11 +28,11 @@ pub(super) fn run(cli: &Cli, args: &RmArgs) -> Result<(), Failure> {
         .iter()
         .map(|path| Ok(CommitOperation::Delete { path_in_repo: repo_path(path, Use::Remove)? }))
         .collect();
-    let message = args.message.clone().unwrap_or_else(|| match args.paths.as_slice() {
+    let message = match args.paths.as_slice() {
         [path] => format!("Delete {path} with hubvault"),
         paths => format!("Delete {} files and folders with hubvault", paths.len()),
-    });
-    let options = args.how.options(message)?;
+    };
+    let options = args.how.options(&message)?;
     let outcome = open(cli)?.create_commit(&operations?, &options, &identity::actor()?, &mut |_| ())?;
-    show(cli, &outcome)
+    show(cli, &outcome, options.author.as_ref())
 }

@@ -48,12 +48,12 @@ impl SettleArgs {
         &self,
         target: &Option<String>,
         parent: &Option<String>,
-        message: &Option<String>,
+        message: Option<String>,
     ) -> Result<Landing, Failure> {
         Ok(Landing {
             target_revision: target.clone(),
             parent_commit: parent.clone(),
-            commit_message: message.clone(),
+            commit_message: message,
             resolutions: self.resolutions()?,
             favor: self.favor.map(|side| match side {
                 Side::Ours => Favor::Ours,
@@ -61,6 +61,25 @@ impl SettleArgs {
             }),
             dry_run: self.dry_run,
         })
+    }
+
+    /// What was said already, as it was said.
+    fn words(&self) -> Vec<String> {
+        let said = [
+            ("--ours", &self.ours),
+            ("--theirs", &self.theirs),
+            ("--resolve", &self.resolve),
+            ("--delete", &self.delete),
+        ];
+        let mut words = Vec::new();
+        for (option, values) in said {
+            words.extend(values.iter().flat_map(|value| [option.to_owned(), value.clone()]));
+        }
+        if let Some(side) = self.favor {
+            let side = if matches!(side, Side::Ours) { "ours" } else { "theirs" };
+            words.extend(["-X".to_owned(), side.to_owned()]);
+        }
+        words
     }
 
     /// What is to be at which path.
@@ -85,16 +104,14 @@ impl SettleArgs {
     }
 }
 
-/// Most paths an example names.
-const MAX_SHOWN: usize = 6;
-
-/// Shows what does not fit and how to finish; `words` is the command line so far, `verb` what failed.
+/// Shows what does not fit and how to finish; `words` is the command line without what `settle` says of it.
 pub(super) fn show_conflicts(
     cli: &Cli,
     conflicts: &[MergeConflict],
-    verb: &str,
-    words: &[&str],
+    words: &[String],
+    settle: &SettleArgs,
 ) -> Result<Failure, Failure> {
+    let verb = words.first().map_or("merge", String::as_str);
     for conflict in conflicts {
         let path = output::path(&conflict.path);
         say(&format!("CONFLICT ({}): {path}: {}", conflict.conflict_type.as_str(), conflict.message))?;
@@ -104,19 +121,18 @@ pub(super) fn show_conflicts(
     if cli.vault.as_os_str() != "." {
         example.extend(["-C".to_owned(), shell(&cli.vault.to_string_lossy())]);
     }
-    example.extend(words.iter().map(|word| shell(word)));
+    example.extend(words.iter().chain(&settle.words()).map(|word| shell(word)));
     let mut paths: Vec<&str> = conflicts.iter().map(|conflict| &*conflict.path).collect();
     paths.dedup();
-    for (at, path) in paths.iter().take(MAX_SHOWN).enumerate() {
+    for (at, path) in paths.iter().enumerate() {
         match at % 3 {
             0 => example.extend(["--ours".to_owned(), shell(path)]),
             1 => example.extend(["--theirs".to_owned(), shell(path)]),
             _ => example.extend(["--resolve".to_owned(), shell(&format!("{path}=LOCAL_FILE"))]),
         }
     }
-    let more = if paths.len() > MAX_SHOWN { " ..." } else { "" };
     tell(&format!(
-        "To finish, run it again and say for each path what is to be there, for example:\n  {}{more}\n\
+        "To finish, run it again and say for each path what is to be there, for example:\n  {}\n\
          --ours is what the branch has, --theirs what comes in; --resolve PATH=LOCAL_FILE takes a local file, --delete PATH \
          nothing;\n-X ours or -X theirs settles all that is left.",
         example.join(" "),

@@ -12,7 +12,7 @@ use crate::cli::args::Cli;
 use crate::cli::changes::{DiffFlags, Format};
 use crate::cli::commits::{Page, Shown as Beside, person};
 use crate::cli::failure::Failure;
-use crate::cli::output::{JsonArray, bytes, path, printable, stdout, tame, time};
+use crate::cli::output::{JsonArray, bytes, count, path, printable, stdout, tame, time};
 use crate::cli::pager::Screen;
 use crate::cli::style::Paint;
 use crate::cli::table;
@@ -167,7 +167,6 @@ fn tensors(header: &Header, screen: &mut Screen) -> Result<(), Failure> {
     let rows: Vec<_> = std::iter::once(titles).chain(rows).collect();
     table::lines(&rows, &[3, 4]).iter().try_for_each(|line| writeln!(screen, "{line}"))?;
     let totals = Totals::of(header);
-    let count = |n: u64, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
     let parameters = totals.parameters.map_or_else(|| "too many".to_owned(), |n| n.to_string());
     writeln!(
         screen,

@@ -13,10 +13,13 @@ use crate::cli::failure::Failure;
 /// stays, and files of an earlier snapshot that are not in this one are removed, unless they were changed since.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct SnapshotArgs {
+    /// Revision to copy, as -r names it [default: the default branch]
+    #[arg(value_name = "REV", conflicts_with = "revision")]
+    named: Option<String>,
     #[command(flatten)]
     choice: Choice,
 }
 
 pub(super) fn run(cli: &Cli, args: &SnapshotArgs) -> Result<(), Failure> {
-    args.choice.snapshot(cli, &open(cli)?, &[])
+    args.choice.snapshot(cli, &open(cli)?, args.named.as_deref(), &[])
 }

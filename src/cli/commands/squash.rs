@@ -60,10 +60,10 @@ fn show(report: &SquashReport) -> Result<(), Failure> {
         say(&format!("nothing to squash: the history of {name} is like this already"))?;
     } else {
         say(&format!(
-            "{name} was {} and is {}: {} commits made again, {} dropped",
+            "{name} was {} and is {}: {} made again, {} dropped",
             report.old_head.short(),
             report.new_head.short(),
-            report.rewritten_commit_count,
+            output::count(report.rewritten_commit_count, "commit"),
             report.dropped_ancestor_count
         ))?;
     }

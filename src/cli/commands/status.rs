@@ -5,7 +5,7 @@ use std::io::{IsTerminal as _, Write as _};
 use super::{open, say};
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
-use crate::cli::output::{self, printable};
+use crate::cli::output::{self, count, printable};
 use crate::cli::style::{Paint, Style};
 
 pub(super) fn run(cli: &Cli) -> Result<(), Failure> {
@@ -21,10 +21,10 @@ pub(super) fn run(cli: &Cli) -> Result<(), Failure> {
     writeln!(std::io::stdout(), "On branch {branch}\n  at {head} {title}")?;
     say(&format!("Vault {}", status.vault.unwrap_or_default()))?;
     say(&format!(
-        "  {} branch(es), {} tag(s), {} transaction(s); files of {} and more are LFS pointers to Git",
-        status.branches,
-        status.tags,
-        status.transaction,
+        "  {}, {}, {}; files of {} and more are LFS pointers to Git",
+        count(status.branches as u64, "branch"),
+        count(status.tags as u64, "tag"),
+        count(status.transaction, "transaction"),
         output::bytes(status.large_file_threshold)
     ))?;
     for lease in &status.leases {

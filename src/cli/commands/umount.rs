@@ -112,9 +112,9 @@ fn working(mount: &table::MountEntry, source: &str, about: &Map<String, Value>) 
         (None, false) => String::new(),
     };
     format!(
-        "{shown}{mode}, pid {}: {} files passed through, {} streamed, {} of cache in use",
+        "{shown}{mode}, pid {}: {} passed through, {} streamed, {} of cache in use",
         number("pid"),
-        number("files_passed_through"),
+        output::count(number("files_passed_through"), "file"),
         output::bytes(number("bytes_streamed")),
         output::bytes(number("cache_bytes"))
     )

@@ -2,9 +2,10 @@
 
 use clap::Args;
 
-use super::{hint, open, say};
+use super::{hint, open, say, tell};
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
+use crate::cli::parse::compression_word;
 use crate::cli::{identity, output};
 use crate::ops::models::RefMove;
 
@@ -37,7 +38,14 @@ pub(super) fn run(cli: &Cli, args: &UndoArgs) -> Result<(), Failure> {
     if let Some(name) = &outcome.default_branch {
         say(&format!("  HEAD -> {name}"))?;
     }
-    hint(outcome.transaction)
+    if let Some(how) = outcome.compression {
+        say(&format!("  compression -> {}", compression_word(how)))?;
+    }
+    hint(outcome.transaction)?;
+    match outcome.further_back {
+        Some(number) => tell(&format!("hint: `hv undo {number}` goes one further back")),
+        None => Ok(()),
+    }
 }
 
 fn line(moved: &RefMove, dry_run: bool) -> String {

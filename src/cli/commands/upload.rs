@@ -37,9 +37,6 @@ pub(in crate::cli) struct UploadArgs {
     /// Leave out what `.hvignore` and `.gitignore` files in the folder say
     #[arg(long)]
     respect_ignore: bool,
-    /// Message; its first line is the title [default: says what was done]
-    #[arg(short, long, value_name = "MSG")]
-    message: Option<String>,
     #[command(flatten)]
     how: How,
     #[command(flatten)]
@@ -56,7 +53,7 @@ pub(super) fn run(cli: &Cli, args: &UploadArgs) -> Result<(), Failure> {
         )));
     }
     let path_in_repo = path_in_repo(args, is_folder)?;
-    let options = args.reading.apply(args.how.options(args.message.clone().unwrap_or_default())?);
+    let options = args.reading.apply(args.how.options("")?);
     let actor = identity::actor()?;
     let repository = open(cli)?;
     let done = watched(cli.json, &repository, |progress| match path_in_repo {
@@ -75,7 +72,11 @@ pub(super) fn run(cli: &Cli, args: &UploadArgs) -> Result<(), Failure> {
             repository.upload_folder(&upload, &options, &actor, progress)
         }
     })?;
-    if cli.json { output::json(&done) } else { show(cli, &done.commit) }
+    if !cli.json {
+        return show(cli, &done.commit, options.author.as_ref());
+    }
+    output::json(&done)?;
+    if done.commit.committed { identity::warn_of_nobody(true, options.author.as_ref()) } else { Ok(()) }
 }
 
 fn path_in_repo(args: &UploadArgs, is_folder: bool) -> Result<Option<RepoPath>, Failure> {

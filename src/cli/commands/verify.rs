@@ -33,10 +33,10 @@ fn show(report: &VerifyReport) -> Result<(), Failure> {
     say(&format!("{kind} verification {}", if report.ok { "OK" } else { "failed" }))?;
     say(&format!("Checked refs: {}", report.checked_refs.join(", ")))?;
     say(&format!(
-        "Checked {} transactions, {} commits, {} files, {} of content",
-        report.transactions,
-        report.commits,
-        report.files,
+        "Checked {}, {}, {}, {} of content",
+        output::count(report.transactions, "transaction"),
+        output::count(report.commits, "commit"),
+        output::count(report.files, "file"),
         output::bytes(report.bytes)
     ))?;
     for warning in &report.warnings {
