@@ -5,16 +5,19 @@
 //! vault has both, and the next run or `gc` frees the old ones. How content is stored again is the store's.
 
 mod choice;
+mod hurt;
 
 use std::collections::HashMap;
 
 use serde::Serialize;
 
 use self::choice::{Choice, Chosen};
+use self::hurt::LeftOut;
 use super::error::OpsError;
 use super::gc::{GcOptions, GcProgress, GcReport};
 use super::patterns::PathFilter;
 use super::transact::attempt;
+use super::verify::Finding;
 use super::{Actor, Compression, Repository};
 use crate::store::StoreError;
 use crate::store::catalog::Catalog;
@@ -99,6 +102,8 @@ pub struct OptimizeReport {
     pub files: Vec<OptimizedFile>,
     /// Numbers of the transactions published.
     pub transactions: Vec<u64>,
+    /// What could not be read, and the files that were left out because of it: they are as they were.
+    pub findings: Vec<Finding>,
     /// What else there is to say.
     pub notes: Vec<String>,
 }
@@ -119,11 +124,12 @@ pub struct OptimizedFile {
 }
 
 impl Repository {
-    /// Stores content again as `options` say. No id changes, and nothing that could be read or undone is lost.
+    /// Stores content again as `options` say. No id changes, and nothing that could be read or undone is lost. Files that
+    /// cannot be read whole stay as they are: [`OptimizeReport::findings`].
     ///
     /// # Errors
-    /// [`OpsError::Snapshot`] for a revision that is not there, [`OpsError::Store`] when something that is to be stored
-    /// again is damaged: what was done before that stays done.
+    /// [`OpsError::Snapshot`] for a revision that is not there, [`OpsError::Store`] when the history or an index is
+    /// damaged: what was done before that stays done.
     pub fn optimize(
         &self,
         options: &OptimizeOptions,
@@ -143,7 +149,9 @@ impl Repository {
             run.all(&groups, progress)?;
             run.measure(&self.vault().view().catalog)?;
         }
-        let Run { mut report, held, .. } = run;
+        run.unlist(&choice.files);
+        let Run { mut report, held, left_out, .. } = run;
+        report.findings = left_out.findings(&view)?;
         report.notes.extend(held);
         report.saved_size = signed(report.before_size) - signed(report.after_size);
         Ok(report)
@@ -161,6 +169,7 @@ struct Run<'r> {
     actor: Actor,
     candidates: HashMap<PackId, Candidate>,
     report: OptimizeReport,
+    left_out: LeftOut,
     /// What the last collection had to say.
     held: Vec<String>,
 }
@@ -175,6 +184,7 @@ impl<'r> Run<'r> {
             actor: actor.clone(),
             candidates: HashMap::new(),
             report,
+            left_out: LeftOut::default(),
             held: Vec::new(),
         }
     }
@@ -188,9 +198,16 @@ impl<'r> Run<'r> {
             let mut group = Vec::new();
             for &pack in packs {
                 self.report.pack_count += 1;
-                if let Some(candidate) = recode::survey(catalog, pack, self.options.compression)? {
-                    self.candidates.insert(pack, candidate);
-                    group.push(pack);
+                match recode::survey(catalog, pack, self.options.compression) {
+                    Ok(None) => {}
+                    Ok(Some(candidate)) => {
+                        self.candidates.insert(pack, candidate);
+                        group.push(pack);
+                    }
+                    Err(error) if error.is_unreadable() => {
+                        self.left_out.add(recode::lost(catalog, pack, &error)?);
+                    }
+                    Err(error) => return Err(error),
                 }
             }
             if !group.is_empty() {
@@ -202,9 +219,10 @@ impl<'r> Run<'r> {
 
     /// Notes the large files that lie in what is stored again.
     fn list(&mut self, catalog: &Catalog, files: &[Chosen]) -> Result<(), StoreError> {
-        for file in
-            files.iter().filter(|file| file.packs.iter().any(|pack| self.candidates.contains_key(pack)))
-        {
+        for file in files {
+            if !self.is_listed(file) {
+                continue;
+            }
             self.report.file_count += 1;
             if self.report.files.len() < self.options.list_limit {
                 let Chosen { path, sha256, size, .. } = file;
@@ -220,6 +238,18 @@ impl<'r> Run<'r> {
             }
         }
         Ok(())
+    }
+
+    fn is_listed(&self, file: &Chosen) -> bool {
+        file.packs.iter().any(|pack| self.candidates.contains_key(pack))
+    }
+
+    /// Takes files back that were to be stored again and could not be.
+    fn unlist(&mut self, files: &[Chosen]) {
+        let left_out = self.left_out.contents();
+        let is_hurt = |file: &&Chosen| self.is_listed(file) && left_out.contains(&file.sha256);
+        self.report.file_count -= files.iter().filter(is_hurt).count() as u64;
+        self.report.files.retain(|file| !left_out.contains(&file.sha256));
     }
 
     fn estimate(&mut self) {
@@ -300,7 +330,7 @@ impl<'r> Run<'r> {
                 done => break done?,
             }
         };
-        self.report.optimized_pack_count += packs.len() as u64;
+        self.report.optimized_pack_count += recoded.packs;
         self.report.before_size += recoded.before;
         self.report.after_size += recoded.after;
         Ok(())
@@ -311,10 +341,30 @@ impl<'r> Run<'r> {
         packs: &[PackId],
         progress: &mut dyn FnMut(OptimizeProgress),
     ) -> Result<Recoded, OpsError> {
-        self.actor = self.actor.again();
-        let mut transaction = self.repository.vault().begin(self.actor.context(COMMAND))?;
-        let stored = &mut |bytes| progress(OptimizeProgress::Stored(bytes));
-        let recoded = transaction.recode(packs, self.options.compression, stored)?;
+        let mut told = 0;
+        let (mut transaction, recoded) = loop {
+            self.actor = self.actor.again();
+            let mut transaction = self.repository.vault().begin(self.actor.context(COMMAND))?;
+            let mut seen = 0;
+            let stored = &mut |bytes| {
+                seen += bytes;
+                if seen > told {
+                    progress(OptimizeProgress::Stored(seen - told));
+                    told = seen;
+                }
+            };
+            let without = self.left_out.contents();
+            let mut recoded = transaction.recode(packs, without, self.options.compression, stored)?;
+            if recoded.hurt.is_empty() {
+                break (transaction, recoded);
+            }
+            // Again without the files it hurts. It read to the end, so that there are no more of them.
+            let hurt = std::mem::take(&mut recoded.hurt);
+            let problem = hurt.first().map(|hurt| hurt.problem.clone()).unwrap_or_default();
+            if !self.left_out.add(hurt) {
+                return Err(StoreError::damaged("packs", problem).into());
+            }
+        };
         if recoded.files > 0 {
             let published = attempt(&mut transaction, |open, _| {
                 open.unsay_changed(&recoded)?;
