@@ -133,6 +133,15 @@ pub struct Holder {
     pub size: u64,
 }
 
+/// What a collection starts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Roots {
+    /// What refs lead to, readers, and the undo window.
+    Refs,
+    /// All that is stored: only what was stored again elsewhere goes. The history is not walked.
+    Everything,
+}
+
 /// What is needed, and who needs it.
 struct Reached<'a> {
     marker: Marker<'a>,
@@ -155,22 +164,21 @@ impl Repository {
         actor: &Actor,
         progress: &mut dyn FnMut(GcProgress),
     ) -> Result<GcReport, OpsError> {
-        self.collect(options, actor, "gc", progress)
+        self.collect(options, Roots::Refs, &actor.context("gc"), progress)
     }
 
-    /// The same, called `command` in the log.
+    /// The same from these roots.
     pub(super) fn collect(
         &self,
         options: &GcOptions,
-        actor: &Actor,
-        command: &str,
+        roots: Roots,
+        context: &Context,
         progress: &mut dyn FnMut(GcProgress),
     ) -> Result<GcReport, OpsError> {
-        let context = actor.context(command);
         if options.dry_run {
             progress(GcProgress::Marking);
             let view = self.vault().refresh()?;
-            return self.dry_run(&view, options, &context).map_err(refused);
+            return self.dry_run(&view, options, roots, context).map_err(refused);
         }
         let collector = self.vault().collector(&mut || progress(GcProgress::Waiting))?;
         let mut report = GcReport::default();
@@ -182,12 +190,12 @@ impl Repository {
         for attempt in 1.. {
             progress(GcProgress::Marking);
             let view = self.vault().refresh()?;
-            let reached = self.reach(&view, options, actor.signature.time().seconds).map_err(refused)?;
+            let reached = self.reach(&view, options, roots, context.time.seconds).map_err(refused)?;
             let basis = reached.basis(&view);
             let plan = Plan::new(&view, basis.marks, basis.policy).map_err(refused)?;
             reached.tell(&view, &plan, options, &mut report).map_err(refused)?;
             progress(GcProgress::Collecting);
-            let ran = collector.run(&basis, &plan, &reached.leases, &reached.settled, &context, &mut outcome);
+            let ran = collector.run(&basis, &plan, &reached.leases, &reached.settled, context, &mut outcome);
             match ran {
                 Err(StoreError::Overtaken(_)) if attempt < ATTEMPTS => {}
                 done => {
@@ -200,9 +208,15 @@ impl Repository {
         Ok(report)
     }
 
-    fn dry_run(&self, view: &View, options: &GcOptions, context: &Context) -> Result<GcReport, StoreError> {
+    fn dry_run(
+        &self,
+        view: &View,
+        options: &GcOptions,
+        roots: Roots,
+        context: &Context,
+    ) -> Result<GcReport, StoreError> {
         let mut report = GcReport { dry_run: true, ..GcReport::default() };
-        let reached = self.reach(view, options, context.time.seconds)?;
+        let reached = self.reach(view, options, roots, context.time.seconds)?;
         let basis = reached.basis(view);
         let plan = Plan::new(view, basis.marks, basis.policy)?;
         reached.tell(view, &plan, options, &mut report)?;
@@ -220,7 +234,13 @@ impl Repository {
     }
 
     /// Marks all that is needed.
-    fn reach<'v>(&self, view: &'v View, options: &GcOptions, now: i64) -> Result<Reached<'v>, StoreError> {
+    fn reach<'v>(
+        &self,
+        view: &'v View,
+        options: &GcOptions,
+        roots: Roots,
+        now: i64,
+    ) -> Result<Reached<'v>, StoreError> {
         let media = self.vault().media();
         check_whole(view)?;
         let folder = Folder::read(media)?;
@@ -233,6 +253,11 @@ impl Repository {
             leases: Vec::new(),
             folder,
         };
+        if roots == Roots::Everything {
+            reached.marker.mark_all()?;
+            reached.readers(view, leases)?;
+            return Ok(reached);
+        }
         for &id in view.state.refs.values() {
             reached.marker.mark(id, Missing::Refuse)?;
         }

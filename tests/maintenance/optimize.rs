@@ -7,6 +7,7 @@ use hubvault::ops::optimize::{OptimizeOptions, OptimizeReport};
 use hubvault::ops::patterns::PathFilter;
 use hubvault::ops::{AddSource, CommitOperation, CommitOptions, Compression, InitOptions, RepoPath};
 use hubvault::store::media::memory::MemoryMedia;
+use hubvault::store::media::{Lock, LockMode, Media, ReadAt, Sink, Wait};
 
 use super::{actor, bytes, content, noise, open, weights};
 
@@ -263,7 +264,6 @@ fn goes_on_without(
     if left.is_some() {
         mend(&media, &pack, at, byte);
     } else {
-        use hubvault::store::media::Media as _;
         let mut sink = media.create(&pack).unwrap();
         std::io::Write::write_all(&mut sink, &bytes).unwrap();
         sink.sync().unwrap();
@@ -297,4 +297,81 @@ fn a_damaged_chunk_leaves_out_the_file_it_hurts_and_no_other() {
 fn a_missing_pack_leaves_out_the_file_that_was_in_it() {
     let remove = |media: &MemoryMedia, pack: &str, _: usize| media.remove_file(pack).unwrap();
     goes_on_without("b/w.bin", remove, |_, _, _, _| ());
+}
+
+/// Counts how often records of the log are opened.
+#[derive(Debug)]
+struct Counting(MemoryMedia, std::sync::atomic::AtomicUsize);
+
+impl Media for Counting {
+    fn open(&self, path: &str) -> std::io::Result<Box<dyn ReadAt>> {
+        if path.ends_with(".record") {
+            self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+        self.0.open(path)
+    }
+    fn create(&self, path: &str) -> std::io::Result<Box<dyn Sink>> {
+        self.0.create(path)
+    }
+    fn publish(&self, from: &str, to: &str) -> std::io::Result<()> {
+        self.0.publish(from, to)
+    }
+    fn remove(&self, path: &str) -> std::io::Result<()> {
+        self.0.remove(path)
+    }
+    fn create_dir(&self, path: &str) -> std::io::Result<()> {
+        self.0.create_dir(path)
+    }
+    fn sync_dir(&self, path: &str) -> std::io::Result<()> {
+        self.0.sync_dir(path)
+    }
+    fn list(&self, path: &str) -> std::io::Result<Vec<String>> {
+        self.0.list(path)
+    }
+    fn len(&self, path: &str) -> std::io::Result<Option<u64>> {
+        self.0.len(path)
+    }
+    fn lock(&self, path: &str, mode: LockMode, wait: Wait) -> std::io::Result<Option<Box<dyn Lock>>> {
+        self.0.lock(path, mode, wait)
+    }
+}
+
+/// Each batch is freed before the next is stored, and only the last collection walks refs and the log.
+#[test]
+fn batches_are_freed_one_by_one_and_the_history_is_walked_once() {
+    let media = vault();
+    let names: Vec<String> = (0..4).map(|n| format!("w{n}.bin")).collect();
+    let contents: Vec<Vec<u8>> = (0..4).map(|n| weights(n, 1 << 20)).collect();
+    let files: Vec<(&str, &[u8])> =
+        names.iter().zip(&contents).map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
+    commit(&media, &files, Compression::None);
+    for n in 0..60 {
+        commit(&media, &[("n", format!("{n}").as_bytes())], Compression::None);
+    }
+    let walks = |batch: u64| {
+        let media = media.settled();
+        let counting = std::sync::Arc::new(Counting(media.clone(), 0.into()));
+        let repository =
+            Repository::open_on(std::sync::Arc::clone(&counting) as std::sync::Arc<dyn Media>).unwrap();
+        counting.1.store(0, std::sync::atomic::Ordering::Relaxed);
+        let options = OptimizeOptions { batch: Some(batch), ..with(Compression::Max) };
+        let mut most = 0;
+        let report = repository
+            .optimize(&options, &actor(7), &mut |_| {
+                most = most.max(media.files().values().map(Vec::len).sum::<usize>());
+            })
+            .unwrap();
+        assert!(report.notes.is_empty() && report.optimized_pack_count == 4, "{report:?}");
+        let verified = open(&media).verify(true, &mut |_| ()).unwrap();
+        assert!(verified.ok && verified.leftovers.is_empty(), "{verified:?}");
+        for (path, content) in &files {
+            assert!(read(&media, path).unwrap() == *content);
+        }
+        (counting.1.load(std::sync::atomic::Ordering::Relaxed), most, report.transactions.len())
+    };
+    let (one, four) = (walks(1 << 30), walks(1));
+    assert_eq!((one.2, four.2), (2, 8), "{one:?} {four:?}");
+    assert!(four.1 + (2 << 20) < one.1, "what was replaced was still there: {one:?} {four:?}");
+    // The six transactions more are looked at as they come, the sixty before them once.
+    assert!(four.0 < one.0 + 60, "{one:?} {four:?}");
 }

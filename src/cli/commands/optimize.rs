@@ -52,6 +52,7 @@ pub(super) fn run(cli: &Cli, args: &OptimizeArgs) -> Result<(), Failure> {
         compression: args.compression,
         dry_run: args.dry_run,
         list_limit: if cli.json { usize::MAX } else { LISTED },
+        batch: None,
     };
     let bar = Bar::new(cli.json, &repository);
     let report = repository.optimize(&options, &identity::actor()?, &mut |event| bar.optimize(event));

@@ -14,7 +14,7 @@ use serde::Serialize;
 use self::choice::{Choice, Chosen};
 use self::hurt::LeftOut;
 use super::error::OpsError;
-use super::gc::{GcOptions, GcProgress, GcReport};
+use super::gc::{GcOptions, GcProgress, GcReport, Roots};
 use super::patterns::PathFilter;
 use super::transact::attempt;
 use super::verify::Finding;
@@ -26,8 +26,7 @@ use crate::store::id::{PackId, Sha256};
 use crate::store::publish::Change;
 use crate::store::recode::{self, Candidate, Recoded};
 
-/// Bytes, as they are before or after, that are recoded before the old ones are freed: what a run needs on disk besides
-/// what there is.
+/// [`OptimizeOptions::batch`] when nothing is said.
 const BATCH: u64 = 16 << 30;
 
 /// Most often that a batch begins again because garbage was collected meanwhile (only where locks don't work).
@@ -60,6 +59,9 @@ pub struct OptimizeOptions {
     pub dry_run: bool,
     /// How many files are listed; the rest are counted.
     pub list_limit: usize,
+    /// Bytes that are stored again before what they replace is freed: what a run needs on disk besides what there is.
+    /// `None`: 16 GiB. A file that is larger is stored all the same.
+    pub batch: Option<u64>,
 }
 
 /// What is going on meanwhile.
@@ -267,13 +269,14 @@ impl<'r> Run<'r> {
         Ok(())
     }
 
-    /// Recodes batch by batch. On a full disk in smaller ones, until there is not even room for one file.
+    /// Recodes batch by batch. On a full disk in smaller ones, until there is not even room for one file. Between them, what
+    /// was just replaced goes; what else nothing needs is found out once, at the end: that walks the history.
     fn all(
         &mut self,
         groups: &[Vec<PackId>],
         progress: &mut dyn FnMut(OptimizeProgress),
     ) -> Result<(), OpsError> {
-        let (mut rest, mut most) = (groups, BATCH);
+        let (mut rest, mut most) = (groups, self.options.batch.unwrap_or(BATCH));
         while !rest.is_empty() {
             let count = self.batch(rest, most);
             let (now, later) = rest.split_at(count);
@@ -293,13 +296,13 @@ impl<'r> Run<'r> {
                 Ok(()) => rest = later,
             }
             if !rest.is_empty() {
-                self.collect(progress)?;
+                self.collect(Roots::Everything, progress)?;
             }
         }
         if groups.is_empty() && !self.is_left()? {
             return Ok(());
         }
-        self.collect(progress)
+        self.collect(Roots::Refs, progress)
     }
 
     fn size(&self, groups: &[Vec<PackId>]) -> u64 {
@@ -380,7 +383,7 @@ impl<'r> Run<'r> {
     /// Whether an earlier run that was killed left what it had replaced, or had half written.
     fn is_left(&self) -> Result<bool, OpsError> {
         let options = GcOptions { dry_run: true, ..KEEP_ALL };
-        match self.repository.collect(&options, &self.actor, COMMAND, &mut |_| ()) {
+        match self.repository.collect(&options, Roots::Refs, &self.actor.context(COMMAND), &mut |_| ()) {
             Ok(report) => Ok(report.reclaimed_chunk_size + report.reclaimed_temporary_size > 0),
             Err(OpsError::NotCollected(_)) => Ok(false),
             Err(error) => Err(error),
@@ -388,7 +391,7 @@ impl<'r> Run<'r> {
     }
 
     /// Takes away what was replaced, unless somebody reads it.
-    fn collect(&mut self, progress: &mut dyn FnMut(OptimizeProgress)) -> Result<(), OpsError> {
+    fn collect(&mut self, roots: Roots, progress: &mut dyn FnMut(OptimizeProgress)) -> Result<(), OpsError> {
         progress(OptimizeProgress::Collecting);
         self.actor = self.actor.again();
         let mut told = |event| {
@@ -396,7 +399,7 @@ impl<'r> Run<'r> {
                 progress(OptimizeProgress::Waiting);
             }
         };
-        match self.repository.collect(&KEEP_ALL, &self.actor, COMMAND, &mut told) {
+        match self.repository.collect(&KEEP_ALL, roots, &self.actor.context(COMMAND), &mut told) {
             Ok(GcReport { reclaimed_size, transactions, notes, .. }) => {
                 self.report.reclaimed_size += reclaimed_size;
                 self.report.transactions.extend(transactions);
