@@ -69,10 +69,19 @@ pub struct Finding {
 }
 
 impl Finding {
-    fn affect(&mut self, path: String, name: &str) {
+    pub(super) fn new(problem: String) -> Self {
+        Self { problem, affects: Vec::new(), more: 0, refs: Vec::new() }
+    }
+
+    pub(super) fn affect(&mut self, path: String, name: &str) {
         if !self.refs.iter().any(|known| known == name) {
             self.refs.push(name.to_owned());
         }
+        self.affect_unnamed(path);
+    }
+
+    /// The same for what no ref leads to.
+    pub(super) fn affect_unnamed(&mut self, path: String) {
         if self.affects.len() < MAX_AFFECTED { self.affects.push(path) } else { self.more += 1 }
     }
 }
@@ -154,7 +163,7 @@ impl Check<'_> {
         let problem = problem.to_string();
         let findings = &mut self.report.findings;
         *self.by_problem.entry(problem.clone()).or_insert_with(|| {
-            findings.push(Finding { problem, affects: Vec::new(), more: 0, refs: Vec::new() });
+            findings.push(Finding::new(problem));
             findings.len() - 1
         })
     }

@@ -149,6 +149,24 @@ impl<'a> Marker<'a> {
         self.visit(id).map(|()| true)
     }
 
+    /// Marks every object there is, and every content that readers can be given: whatever any commit leads to is among
+    /// it. Costs one way through the indexes, however long the history is.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] for what cannot be read.
+    pub fn mark_all(&mut self) -> Result<(), StoreError> {
+        self.missing = Missing::Skip;
+        for (at, index) in self.catalog.indexes().iter().enumerate() {
+            for ordinal in 0..index.count::<ObjectRow>() {
+                self.marks[at].objects.set(ordinal);
+            }
+            for row in index.rows::<FileRow>() {
+                self.file(row?.sha256)?;
+            }
+        }
+        Ok(())
+    }
+
     fn visit(&mut self, id: ObjectId) -> Result<(), StoreError> {
         let Some((at, ordinal, row)) = locate_object(self.catalog, id)? else {
             // The empty tree need not be stored.

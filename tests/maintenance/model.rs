@@ -229,7 +229,10 @@ impl Model {
             Vec::new()
         };
         let keep_latest = self.below(3) == 0;
-        let options = OptimizeOptions { compression, revisions, keep_latest, ..OptimizeOptions::default() };
+        // A pack at a time, with a collection after each.
+        let batch = Some(1);
+        let options =
+            OptimizeOptions { compression, revisions, keep_latest, batch, ..OptimizeOptions::default() };
         let (before, known) = (bytes(&self.media), self.nameable());
         let report = open(&self.media).optimize(&options, &actor(self.now), &mut |_| ()).unwrap();
         assert_eq!(report.reclaimed_size, before - bytes(&self.media), "{report:?}");

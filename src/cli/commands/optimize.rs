@@ -19,7 +19,8 @@ const LISTED: usize = 20;
 /// No id changes and nothing is lost: the content is stored again, and what that replaces is freed, unless a mount
 /// still reads it (then `hv gc` frees it later). `max` makes weights smaller; they are then no longer read by the kernel
 /// itself, and more slowly. `none` makes large files plain files of the vault again, which kernels read at full speed.
-/// Others can read and commit meanwhile. A second run finds nothing to do.
+/// Others can read and commit meanwhile. A second run finds nothing to do. Files that cannot be read whole are left as
+/// they are and named, and the exit code is 5.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct OptimizeArgs {
     /// Revisions whose files are stored again [default: everything branches and tags lead to]
@@ -51,10 +52,16 @@ pub(super) fn run(cli: &Cli, args: &OptimizeArgs) -> Result<(), Failure> {
         compression: args.compression,
         dry_run: args.dry_run,
         list_limit: if cli.json { usize::MAX } else { LISTED },
+        batch: None,
     };
     let actor = identity::actor()?;
     let report = watched(cli.json, &repository, |progress| repository.optimize(&options, &actor, progress))?;
-    if cli.json { output::json(&report) } else { show(&report) }
+    if cli.json {
+        output::json(&report)?;
+    } else {
+        show(&report)?;
+    }
+    if report.findings.is_empty() { Ok(()) } else { Err(Failure::reported("damaged")) }
 }
 
 fn show(report: &OptimizeReport) -> Result<(), Failure> {
@@ -63,7 +70,9 @@ fn show(report: &OptimizeReport) -> Result<(), Failure> {
     if left > 0 {
         say(&format!("  and {left} more files"))?;
     }
-    if report.optimized_pack_count == 0 {
+    if report.optimized_pack_count == 0 && !report.findings.is_empty() {
+        say("nothing was stored again")?;
+    } else if report.optimized_pack_count == 0 {
         say(&format!(
             "nothing to do: packs are stored as well as they can be ({} looked at)",
             report.pack_count
@@ -81,6 +90,15 @@ fn show(report: &OptimizeReport) -> Result<(), Failure> {
     if report.reclaimed_size != 0 {
         let verb = if report.reclaimed_size < 0 { "grew" } else { "shrank" };
         say(&format!("the vault {verb} by {}", output::bytes(report.reclaimed_size.unsigned_abs())))?;
+    }
+    for finding in &report.findings {
+        say(&format!("damaged: {}", finding.problem))?;
+        for affected in &finding.affects {
+            say(&format!("  left out {affected}"))?;
+        }
+        if finding.more > 0 {
+            say(&format!("  and {} more", finding.more))?;
+        }
     }
     report.notes.iter().try_for_each(|note| tell(&format!("note: {note}")))
 }

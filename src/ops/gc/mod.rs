@@ -10,6 +10,7 @@ use serde::Serialize;
 
 pub(super) use self::cache::each_file;
 use self::needed::Needed;
+pub(super) use self::needed::Roots;
 use super::error::OpsError;
 use super::gone::{self, GoneFile};
 use super::{Actor, Progress, Repository, Step};
@@ -127,21 +128,22 @@ impl Repository {
         actor: &Actor,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<GcReport, OpsError> {
-        self.collect(options, actor, "gc", progress)
+        self.collect(options, Roots::Refs, &actor.context("gc"), progress)
     }
 
-    /// The same, called `command` in the log.
+    /// The same from these roots, and as `context` says it in the log.
     pub(super) fn collect(
         &self,
         options: &GcOptions,
-        actor: &Actor,
-        command: &str,
+        roots: Roots,
+        context: &Context,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<GcReport, OpsError> {
         let mut run = Run {
             repository: self,
             options,
-            context: actor.context(command),
+            roots,
+            context: context.clone(),
             progress,
             report: GcReport { dry_run: options.dry_run, ..GcReport::default() },
             outcome: Outcome::default(),
@@ -156,6 +158,7 @@ impl Repository {
 struct Run<'r, 'p> {
     repository: &'r Repository,
     options: &'r GcOptions,
+    roots: Roots,
     context: Context,
     progress: &'p mut dyn FnMut(Progress<'_>),
     report: GcReport,
@@ -204,7 +207,7 @@ impl<'r> Run<'r, '_> {
         'r: 'v,
     {
         let (vault, now) = (self.repository.vault(), self.context.time.seconds);
-        let Needed { basis, held } = Needed::find(vault, view, self.options, now, self.progress)?;
+        let Needed { basis, held } = Needed::find(vault, view, (self.options, self.roots), now, self.progress)?;
         let plan = Plan::new(&basis)?;
         self.report.tell(&basis, &plan, held, self.options)?;
         Ok((basis, plan))

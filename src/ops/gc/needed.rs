@@ -16,6 +16,15 @@ use crate::store::mark::{Marker, Missing};
 use crate::store::vault::{Vault, View};
 use crate::store::{index, pack};
 
+/// What a collection starts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::ops) enum Roots {
+    /// What refs lead to, readers, and the undo window.
+    Refs,
+    /// All that is stored: only what was stored again elsewhere goes. The history is not walked.
+    Everything,
+}
+
 /// What is needed, and who needs what no ref does.
 pub(super) struct Needed<'v> {
     pub(super) basis: Basis<'v>,
@@ -34,14 +43,14 @@ struct Walk<'v, 'p> {
 }
 
 impl<'v> Needed<'v> {
-    /// Marks all that is needed `now`; `progress` is told how many bytes of content that is so far.
+    /// Marks all that is needed `now`, from `roots`; `progress` is told how many bytes of content that is so far.
     ///
     /// # Errors
     /// [`StoreError::Interrupted`]; what is said of the damage when the vault is not whole.
     pub(super) fn find(
         vault: &'v Vault,
         view: &'v View,
-        options: &GcOptions,
+        (options, roots): (&GcOptions, Roots),
         now: i64,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Self, StoreError> {
@@ -58,11 +67,15 @@ impl<'v> Needed<'v> {
             held: Vec::new(),
             progress,
         };
-        for &id in view.state.refs.values() {
-            walk.mark(id, Missing::Refuse)?;
+        if roots == Roots::Everything {
+            walk.marker.mark_all()?;
+        } else {
+            for &id in view.state.refs.values() {
+                walk.mark(id, Missing::Refuse)?;
+            }
         }
         let leases = walk.readers(leases)?;
-        let settled = walk.past(options, now)?;
+        let settled = if roots == Roots::Everything { HashSet::new() } else { walk.past(options, now)? };
         let Walk { marker: Marker { marks, .. }, policy, folder, held, .. } = walk;
         let interrupt = vault.interrupt();
         Ok(Self { basis: Basis { view, marks, policy, folder, leases, settled, interrupt }, held })

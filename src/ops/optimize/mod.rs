@@ -5,16 +5,19 @@
 //! vault has both, and the next run or `gc` frees the old ones. How content is stored again is the store's.
 
 mod choice;
+mod hurt;
 
 use std::collections::HashMap;
 
 use serde::Serialize;
 
 use self::choice::{Choice, Chosen};
+use self::hurt::LeftOut;
 use super::error::OpsError;
-use super::gc::{GcOptions, GcReport, signed};
+use super::gc::{GcOptions, GcReport, Roots, signed};
 use super::patterns::PathFilter;
 use super::transact::attempt;
+use super::verify::Finding;
 use super::{Actor, Compression, Progress, Repository, Step};
 use crate::store::StoreError;
 use crate::store::catalog::Catalog;
@@ -23,8 +26,7 @@ use crate::store::id::{PackId, Sha256};
 use crate::store::publish::Change;
 use crate::store::recode::{self, Candidate, Recoded};
 
-/// Bytes, as they are before or after, that are recoded before the old ones are freed: what a run needs on disk besides
-/// what there is.
+/// [`OptimizeOptions::batch`] when nothing is said.
 const BATCH: u64 = 16 << 30;
 
 /// Most often that a batch begins again because garbage was collected meanwhile (only where locks don't work).
@@ -57,6 +59,9 @@ pub struct OptimizeOptions {
     pub dry_run: bool,
     /// How many files are listed; the rest are counted.
     pub list_limit: usize,
+    /// Bytes that are stored again before what they replace is freed: what a run needs on disk besides what there is.
+    /// `None`: 16 GiB. A file that is larger is stored all the same.
+    pub batch: Option<u64>,
 }
 
 /// What optimizing did, or would do.
@@ -84,6 +89,8 @@ pub struct OptimizeReport {
     pub files: Vec<OptimizedFile>,
     /// Numbers of the transactions published.
     pub transactions: Vec<u64>,
+    /// What could not be read, and the files that were left out because of it: they are as they were.
+    pub findings: Vec<Finding>,
     /// What else there is to say.
     pub notes: Vec<String>,
 }
@@ -104,11 +111,12 @@ pub struct OptimizedFile {
 }
 
 impl Repository {
-    /// Stores content again as `options` say. No id changes, and nothing that could be read or undone is lost.
+    /// Stores content again as `options` say. No id changes, and nothing that could be read or undone is lost. Files that
+    /// cannot be read whole stay as they are: [`OptimizeReport::findings`].
     ///
     /// # Errors
-    /// [`OpsError::Snapshot`] for a revision that is not there, [`OpsError::Store`] when something that is to be stored
-    /// again is damaged: what was done before that stays done.
+    /// [`OpsError::Snapshot`] for a revision that is not there, [`OpsError::Store`] when the history or an index is
+    /// damaged: what was done before that stays done.
     pub fn optimize(
         &self,
         options: &OptimizeOptions,
@@ -129,7 +137,9 @@ impl Repository {
             run.all(&groups, progress)?;
             run.measure(&self.vault().view().catalog)?;
         }
-        let Run { mut report, held, .. } = run;
+        run.unlist(&choice.files);
+        let Run { mut report, held, left_out, .. } = run;
+        report.findings = left_out.findings(&view)?;
         report.notes.extend(held);
         report.saved_size = signed(report.before_size) - signed(report.after_size);
         Ok(report)
@@ -143,6 +153,7 @@ struct Run<'r> {
     actor: Actor,
     candidates: HashMap<PackId, Candidate>,
     report: OptimizeReport,
+    left_out: LeftOut,
     /// What the last collection had to say.
     held: Vec<String>,
 }
@@ -157,6 +168,7 @@ impl<'r> Run<'r> {
             actor: actor.clone(),
             candidates: HashMap::new(),
             report,
+            left_out: LeftOut::default(),
             held: Vec::new(),
         }
     }
@@ -170,9 +182,16 @@ impl<'r> Run<'r> {
             let mut group = Vec::new();
             for &pack in packs {
                 self.report.pack_count += 1;
-                if let Some(candidate) = recode::survey(catalog, pack, self.options.compression)? {
-                    self.candidates.insert(pack, candidate);
-                    group.push(pack);
+                match recode::survey(catalog, pack, self.options.compression) {
+                    Ok(None) => {}
+                    Ok(Some(candidate)) => {
+                        self.candidates.insert(pack, candidate);
+                        group.push(pack);
+                    }
+                    Err(error) if error.is_unreadable() => {
+                        self.left_out.add(recode::lost(catalog, pack, &error)?);
+                    }
+                    Err(error) => return Err(error),
                 }
             }
             if !group.is_empty() {
@@ -184,9 +203,10 @@ impl<'r> Run<'r> {
 
     /// Notes the large files that lie in what is stored again.
     fn list(&mut self, catalog: &Catalog, files: &[Chosen]) -> Result<(), StoreError> {
-        for file in
-            files.iter().filter(|file| file.packs.iter().any(|pack| self.candidates.contains_key(pack)))
-        {
+        for file in files {
+            if !self.is_listed(file) {
+                continue;
+            }
             self.report.file_count += 1;
             if self.report.files.len() < self.options.list_limit {
                 let Chosen { path, sha256, size, .. } = file;
@@ -204,6 +224,18 @@ impl<'r> Run<'r> {
         Ok(())
     }
 
+    fn is_listed(&self, file: &Chosen) -> bool {
+        file.packs.iter().any(|pack| self.candidates.contains_key(pack))
+    }
+
+    /// Takes files back that were to be stored again and could not be.
+    fn unlist(&mut self, files: &[Chosen]) {
+        let left_out = self.left_out.contents();
+        let is_hurt = |file: &&Chosen| self.is_listed(file) && left_out.contains(&file.sha256);
+        self.report.file_count -= files.iter().filter(is_hurt).count() as u64;
+        self.report.files.retain(|file| !left_out.contains(&file.sha256));
+    }
+
     fn estimate(&mut self) {
         self.report.optimized_pack_count = self.candidates.len() as u64;
         for candidate in self.candidates.values() {
@@ -219,13 +251,14 @@ impl<'r> Run<'r> {
         Ok(())
     }
 
-    /// Recodes batch by batch. On a full disk in smaller ones, until there is not even room for one file.
+    /// Recodes batch by batch. On a full disk in smaller ones, until there is not even room for one file. Between them, what
+    /// was just replaced goes; what else nothing needs is found out once, at the end: that walks the history.
     fn all(
         &mut self,
         groups: &[Vec<PackId>],
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<(), OpsError> {
-        let (mut rest, mut most) = (groups, BATCH);
+        let (mut rest, mut most) = (groups, self.options.batch.unwrap_or(BATCH));
         while !rest.is_empty() {
             let count = self.batch(rest, most);
             let (now, later) = rest.split_at(count);
@@ -245,13 +278,13 @@ impl<'r> Run<'r> {
                 Ok(()) => rest = later,
             }
             if !rest.is_empty() {
-                self.collect(progress)?;
+                self.collect(Roots::Everything, progress)?;
             }
         }
         if groups.is_empty() && !self.is_left()? {
             return Ok(());
         }
-        self.collect(progress)
+        self.collect(Roots::Refs, progress)
     }
 
     fn size(&self, groups: &[Vec<PackId>]) -> u64 {
@@ -278,7 +311,7 @@ impl<'r> Run<'r> {
                 done => break done?,
             }
         };
-        self.report.optimized_pack_count += packs.len() as u64;
+        self.report.optimized_pack_count += recoded.packs;
         self.report.before_size += recoded.before;
         self.report.after_size += recoded.after;
         Ok(())
@@ -289,11 +322,31 @@ impl<'r> Run<'r> {
         packs: &[PackId],
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Recoded, OpsError> {
-        self.actor = self.actor.again();
-        let mut transaction = self.repository.vault().begin(self.actor.context(COMMAND))?;
         progress(Progress::Step(Step::Storing));
-        let stored = &mut |bytes| progress(Progress::Read(bytes));
-        let recoded = transaction.recode(packs, self.options.compression, stored)?;
+        let mut told = 0;
+        let (mut transaction, recoded) = loop {
+            self.actor = self.actor.again();
+            let mut transaction = self.repository.vault().begin(self.actor.context(COMMAND))?;
+            let mut seen = 0;
+            let stored = &mut |bytes| {
+                seen += bytes;
+                if seen > told {
+                    progress(Progress::Read(seen - told));
+                    told = seen;
+                }
+            };
+            let without = self.left_out.contents();
+            let mut recoded = transaction.recode(packs, without, self.options.compression, stored)?;
+            if recoded.hurt.is_empty() {
+                break (transaction, recoded);
+            }
+            // Again without the files it hurts. It read to the end, so that there are no more of them.
+            let hurt = std::mem::take(&mut recoded.hurt);
+            let problem = hurt.first().map(|hurt| hurt.problem.clone()).unwrap_or_default();
+            if !self.left_out.add(hurt) {
+                return Err(StoreError::damaged("packs", problem).into());
+            }
+        };
         if recoded.files > 0 {
             let published = attempt(&mut transaction, |open, _| {
                 open.unsay_changed(&recoded)?;
@@ -309,7 +362,7 @@ impl<'r> Run<'r> {
     /// Whether an earlier run that was killed left what it had replaced, or had half written.
     fn is_left(&self) -> Result<bool, OpsError> {
         let options = GcOptions { dry_run: true, ..KEEP_ALL };
-        match self.repository.collect(&options, &self.actor, COMMAND, &mut |_| ()) {
+        match self.repository.collect(&options, Roots::Refs, &self.actor.context(COMMAND), &mut |_| ()) {
             Ok(report) => Ok(report.reclaimed_chunk_size + report.reclaimed_temporary_size > 0),
             Err(OpsError::NotCollected(_)) => Ok(false),
             Err(error) => Err(error),
@@ -317,7 +370,7 @@ impl<'r> Run<'r> {
     }
 
     /// Takes away what was replaced, unless somebody reads it.
-    fn collect(&mut self, progress: &mut dyn FnMut(Progress<'_>)) -> Result<(), OpsError> {
+    fn collect(&mut self, roots: Roots, progress: &mut dyn FnMut(Progress<'_>)) -> Result<(), OpsError> {
         self.actor = self.actor.again();
         // How many bytes are looked at on the way would be counted among those stored.
         let mut told = |event: Progress<'_>| {
@@ -325,7 +378,7 @@ impl<'r> Run<'r> {
                 progress(event);
             }
         };
-        match self.repository.collect(&KEEP_ALL, &self.actor, COMMAND, &mut told) {
+        match self.repository.collect(&KEEP_ALL, roots, &self.actor.context(COMMAND), &mut told) {
             Ok(GcReport { reclaimed_size, transactions, notes, .. }) => {
                 self.report.reclaimed_size += reclaimed_size;
                 self.report.transactions.extend(transactions);

@@ -1,15 +1,17 @@
 //! Recoding some packs within a transaction.
 //!
 //! First the files that are to be kept whole: as when they are committed, each becomes a pack that is, byte for byte, the
-//! file. Then what is left, in the order it lies in, so that what was read forward still is. A chunk that fails its check
-//! on the way stops it all: damage is not copied. Memory is bounded by a group of chunks, and by what files' extents take.
+//! file. Then what is left, in the order it lies in, so that what was read forward still is. Once a chunk cannot be read,
+//! nothing more is written, and what is left is read only to find out all that is damaged: then the caller begins again
+//! without the files that hurts. Memory is bounded by a group of chunks, and by what files' extents take.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::sources::{Source, Sources, User};
+use super::Hurt;
+use super::sources::{Damage, Source, Sources, User};
 use super::survey::samples;
-use crate::store::catalog::FileRecord;
+use crate::store::catalog::{Catalog, FileRecord};
 use crate::store::error::StoreError;
 use crate::store::id::{IndexId, PackId, Sha256};
 use crate::store::index::{self, ChunkRow, Codec, Extent};
@@ -28,6 +30,10 @@ pub struct Recoded {
     pub after: u64,
     /// Contents that were said again.
     pub files: u64,
+    /// Packs that something was needed of.
+    pub packs: u64,
+    /// What could not be read. When there is any, nothing was recoded: the transaction is to be dropped.
+    pub hurt: Vec<Hurt>,
     /// What was known of these when they were.
     seen: Vec<Seen>,
 }
@@ -49,25 +55,36 @@ impl Seen {
 
 impl Transaction<'_> {
     /// Stores what files need of `packs` again, in new packs, with `compression` as a commit would. Every file that lies
-    /// in them moves along. `progress` is told how many more decoded bytes were stored.
+    /// in them moves along, but for the contents `without`. `progress` is told how many more decoded bytes were stored.
     ///
     /// # Errors
-    /// [`StoreError::Damaged`] when something that is needed of them is damaged or missing, [`StoreError::Interrupted`].
+    /// [`StoreError::Damaged`] for a damaged index, [`StoreError::Interrupted`].
     pub fn recode(
         &mut self,
         packs: &[PackId],
+        without: &HashSet<Sha256>,
         compression: Compression,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Recoded, StoreError> {
         let base = Arc::clone(&self.base);
-        let mut sources = Sources::find(&base.catalog, packs)?;
-        let mut done = Recoded { files: sources.users.len() as u64, ..Recoded::default() };
-        let mut work =
-            Work { transaction: self, compression, progress, done: &mut done, moves: Moves::default() };
+        let mut sources = Sources::find(&base.catalog, packs, without)?;
+        let (files, packs) = (sources.users.len() as u64, sources.needed_packs());
+        let mut done = Recoded { files, packs, ..Recoded::default() };
+        let mut work = Work {
+            transaction: self,
+            compression,
+            progress,
+            done: &mut done,
+            moves: Moves::default(),
+            damaged: Vec::new(),
+        };
         let wholes = work.wholes(&mut sources)?;
         work.rest(&sources)?;
         work.moves.sort();
-        let Work { moves, .. } = work;
+        let Work { moves, damaged, .. } = work;
+        if !damaged.is_empty() {
+            return Ok(Recoded { hurt: sources.hurt(&damaged), ..Recoded::default() });
+        }
         for user in &sources.users {
             let extents = match wholes.get(&user.sha256) {
                 Some(&pack) => vec![Extent { pack, start: 0, len: user.size }],
@@ -118,6 +135,7 @@ struct Work<'t, 'v, 'p> {
     progress: &'p mut dyn FnMut(u64),
     done: &'p mut Recoded,
     moves: Moves,
+    damaged: Vec<Damage>,
 }
 
 impl Work<'_, '_, '_> {
@@ -125,12 +143,32 @@ impl Work<'_, '_, '_> {
     fn wholes(&mut self, sources: &mut Sources<'_>) -> Result<HashMap<Sha256, PackId>, StoreError> {
         let mut found = HashMap::new();
         for n in 0..sources.users.len() {
-            if self.is_whole(sources, &sources.users[n])? {
-                let id = self.write_whole(sources, n)?;
+            if self.damaged.is_empty()
+                && self.is_whole(sources, &sources.users[n])?
+                && let Some(id) = self.write_whole(sources, n)?
+            {
                 found.insert(sources.users[n].sha256, id);
             }
         }
         Ok(found)
+    }
+
+    /// A chunk's bytes; `None` when they cannot be read, which is noted.
+    fn read(
+        &mut self,
+        catalog: &Catalog,
+        source: &Source,
+        row: &ChunkRow,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        match catalog.read_chunk(&source.pack, row) {
+            Ok(raw) => Ok(Some(raw)),
+            Err(error) if error.is_unreadable() => {
+                let range = row.raw_start..row.raw_start + u64::from(row.raw_len);
+                self.damaged.push(Damage { place: source.place, range, problem: error.to_string() });
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether a file is to be kept whole: by the rules of a commit.
@@ -150,12 +188,17 @@ impl Work<'_, '_, '_> {
             Some((pack, extent.start..extent.start + extent.len))
         };
         let stretches: Vec<_> = user.extents.iter().filter_map(stretch).collect();
-        let samples = samples(sources.catalog, &stretches)?;
+        let samples = match samples(sources.catalog, &stretches) {
+            // Reading all of it will tell what is damaged.
+            Err(error) if error.is_unreadable() => return Ok(false),
+            samples => samples?,
+        };
         let bytes: Vec<_> = samples.into_iter().map(|(_, raw)| raw).collect();
         Ok(worthwhile(self.compression, &bytes) == Compression::None)
     }
 
-    fn write_whole(&mut self, sources: &mut Sources<'_>, n: usize) -> Result<PackId, StoreError> {
+    /// Stores a whole file; `None` when some of it cannot be read.
+    fn write_whole(&mut self, sources: &mut Sources<'_>, n: usize) -> Result<Option<PackId>, StoreError> {
         let media = &*self.transaction.vault.media;
         let (id, tmp) = (self.transaction.next_pack(), self.transaction.next_tmp());
         let mut pack = SharedPack::new(id, tmp);
@@ -165,7 +208,8 @@ impl Work<'_, '_, '_> {
             for chunk in source.pack.chunks_in(&extent) {
                 self.transaction.vault.interrupt().check()?;
                 let (ordinal, row) = chunk?;
-                let raw = sources.catalog.read_chunk(&source.pack, &row)?;
+                // Anything that was noted so far is of no use without the rest: nobody will read it.
+                let Some(raw) = self.read(sources.catalog, source, &row)? else { return Ok(None) };
                 let to = pack.push(media, row.hash, raw.len(), Codec::Raw, &raw)?;
                 if source.needed.clear(ordinal - source.pack.row.first_chunk) {
                     self.done.before += u64::from(row.stored_len);
@@ -178,7 +222,7 @@ impl Work<'_, '_, '_> {
         let file = pack.into_file(media)?;
         self.transaction.closed.push(file);
         self.transaction.relieve()?;
-        Ok(id)
+        Ok(Some(id))
     }
 
     /// Stores what no whole file took along.
@@ -192,7 +236,8 @@ impl Work<'_, '_, '_> {
                     continue;
                 }
                 let row: ChunkRow = source.pack.index.row(first.saturating_add(n))?;
-                group.push(row.hash, sources.catalog.read_chunk(&source.pack, &row)?);
+                let Some(raw) = self.read(sources.catalog, source, &row)? else { continue };
+                group.push(row.hash, raw);
                 rows.push(row);
                 if group.is_full() {
                     self.store(source, &mut group, &mut rows)?;
@@ -212,6 +257,9 @@ impl Work<'_, '_, '_> {
     ) -> Result<(), StoreError> {
         self.transaction.vault.interrupt().check()?;
         let (Group { chunks, .. }, rows) = (std::mem::take(group), std::mem::take(rows));
+        if !self.damaged.is_empty() {
+            return Ok(());
+        }
         encode_all(&chunks, self.compression, |n, codec, stored| {
             let row = &rows[n];
             let media = &*self.transaction.vault.media;

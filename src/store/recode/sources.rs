@@ -4,6 +4,7 @@
 //! other index can point there. Reads indexes only.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 use crate::store::catalog::{Catalog, Pack};
 use crate::store::error::StoreError;
@@ -11,6 +12,7 @@ use crate::store::id::{PackId, Sha256};
 use crate::store::index::{self, Extent, FileRow};
 use crate::store::mark::{Bits, locate_file, locate_pack};
 use crate::store::moves::{Place, place_of};
+use crate::store::recode::Hurt;
 
 /// A file some of which is recoded.
 #[derive(Debug)]
@@ -20,6 +22,14 @@ pub(super) struct User {
     /// Number of the index that has its record.
     pub(super) at: usize,
     pub(super) extents: Vec<Extent>,
+}
+
+/// Decoded bytes of a pack that cannot be read.
+#[derive(Debug)]
+pub(super) struct Damage {
+    pub(super) place: Place,
+    pub(super) range: Range<u64>,
+    pub(super) problem: String,
 }
 
 /// A pack that is recoded.
@@ -43,8 +53,13 @@ pub(super) struct Sources<'c> {
 }
 
 impl<'c> Sources<'c> {
-    /// Looks through all file records for those that lie in `packs`. No index is walked that could make that endless.
-    pub(super) fn find(catalog: &'c Catalog, packs: &[PackId]) -> Result<Self, StoreError> {
+    /// Looks through all file records for those that lie in `packs`, but for the contents `without`. No index is walked
+    /// that could make that endless.
+    pub(super) fn find(
+        catalog: &'c Catalog,
+        packs: &[PackId],
+        without: &HashSet<Sha256>,
+    ) -> Result<Self, StoreError> {
         let mut found = Self { catalog, users: Vec::new(), packs: Vec::new(), by_place: HashMap::new() };
         for &id in packs {
             if let Some((holder, row)) = locate_pack(catalog, id)? {
@@ -57,7 +72,8 @@ impl<'c> Sources<'c> {
             for ordinal in 0..index.count::<FileRow>() {
                 let row: FileRow = index.row(ordinal)?;
                 let extents = index.extents(&row)?;
-                let is_wanted = extents.iter().any(|extent| wanted.contains(&extent.pack));
+                let is_wanted = extents.iter().any(|extent| wanted.contains(&extent.pack))
+                    && !without.contains(&row.sha256);
                 let is_given = || -> Result<bool, StoreError> {
                     let given = locate_file(catalog, row.sha256)?;
                     Ok(given.is_some_and(|(holder, found, _)| (holder, found) == (at, ordinal)))
@@ -118,5 +134,28 @@ impl<'c> Sources<'c> {
             }
         }
         Ok(Some(new))
+    }
+
+    /// The number of packs of their own files that something is needed of.
+    pub(super) fn needed_packs(&self) -> u64 {
+        let own = self.packs.iter().filter(|source| !source.pack.is_inline());
+        own.filter(|source| (0..source.pack.row.chunk_count).any(|n| source.needed.has(n))).count() as u64
+    }
+
+    /// The contents that have something in these decoded bytes of packs.
+    pub(super) fn hurt(&self, damaged: &[Damage]) -> Vec<Hurt> {
+        let lies_in = |user: &User, damage: &Damage| {
+            user.extents.iter().any(|extent| {
+                place_of(extent, user.at) == damage.place
+                    && extent.start < damage.range.end
+                    && damage.range.start < extent.start.saturating_add(extent.len)
+            })
+        };
+        let (mut found, mut seen) = (Vec::new(), HashSet::new());
+        for damage in damaged.iter().filter(|damage| seen.insert((damage.place, damage.range.start))) {
+            let contents = self.users.iter().filter(|user| lies_in(user, damage)).map(|user| user.sha256);
+            found.push(Hurt { problem: damage.problem.clone(), contents: contents.collect() });
+        }
+        found
     }
 }

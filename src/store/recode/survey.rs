@@ -33,7 +33,7 @@ pub struct Candidate {
 /// Whether a pack of its own file is worth being recoded with `compression`.
 ///
 /// # Errors
-/// [`StoreError::Damaged`] when a chunk that is looked at is damaged or missing.
+/// [`StoreError::Damaged`] when none of the chunks that are looked at can be read.
 pub fn survey(
     catalog: &Catalog,
     id: PackId,
@@ -70,13 +70,15 @@ pub fn survey(
     Ok(candidate(u64::try_from(estimate).unwrap_or(stored)).filter(|_| is_worth_it))
 }
 
-/// Some chunks, evenly spread over stretches of decoded bytes of packs, with their bytes.
+/// Some chunks, evenly spread over stretches of decoded bytes of packs, with their bytes. What cannot be read is left out,
+/// as long as there is anything else.
 pub(super) fn samples(
     catalog: &Catalog,
     stretches: &[(Pack, Range<u64>)],
 ) -> Result<Vec<(ChunkRow, Vec<u8>)>, StoreError> {
     let total: u64 = stretches.iter().map(|(_, range)| range.end - range.start).sum();
     let mut found: Vec<(ChunkRow, Vec<u8>)> = Vec::new();
+    let mut failed = None;
     for n in 0..SAMPLES {
         let mut at = total / (2 * SAMPLES) * (2 * n + 1);
         for (pack, range) in stretches {
@@ -84,14 +86,21 @@ pub(super) fn samples(
             if at < len {
                 let row = catalog.chunk_at(pack, range.start + at)?;
                 if found.last().is_none_or(|(last, _)| last != &row) {
-                    found.push((row, catalog.read_chunk(pack, &row)?));
+                    match catalog.read_chunk(pack, &row) {
+                        Ok(bytes) => found.push((row, bytes)),
+                        Err(error) if error.is_unreadable() => failed = Some(error),
+                        Err(error) => return Err(error),
+                    }
                 }
                 break;
             }
             at -= len;
         }
     }
-    Ok(found)
+    match failed {
+        Some(error) if found.is_empty() => Err(error),
+        _ => Ok(found),
+    }
 }
 
 /// Bytes that are stored for a content: of every chunk that holds some of it.
