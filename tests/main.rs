@@ -27,3 +27,4 @@ mod reflink;
 mod refs;
 mod repair;
 mod seed;
+mod spill;
