@@ -28,3 +28,4 @@ mod refs;
 mod repair;
 mod samples;
 mod seed;
+mod spill;

@@ -7,11 +7,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::edit::{Subtree, TreeEditor};
+use super::edit::TreeEditor;
+use super::edits::Edit;
 use super::error::OpsError;
 use super::local::Links;
 use super::patterns::Pattern;
-use super::plan::{Edit, GITATTRIBUTES, Plan, Totals};
+use super::plan::{Plan, Totals};
 use super::source::{FolderSource, SharedReader};
 use super::transact::attempt;
 use super::{Actor, Progress, Repository, Step};
@@ -209,7 +210,7 @@ impl Repository {
         let (head, parent) = head_and_parent(&view, &branch, options)?;
         check_parent(&branch, parent, head)?;
         let mut totals = Totals::default();
-        let mut plan = Plan::new(operations, &view, self.root(), options.links, progress)?;
+        let mut plan = Plan::new(operations, &mut transaction, self.root(), options.links, progress)?;
         let attributes = plan.attributes(&view.catalog, view.catalog.commit(head)?.tree)?;
         let threshold = self.vault().settings().large_file_threshold;
         let is_pointer = |path: &RepoPath, size: u64| size >= threshold || attributes.is_lfs(path.as_str());
@@ -217,17 +218,16 @@ impl Repository {
             transaction.set_compression(compression);
         }
         let cache = plan.stat_cache(&transaction);
-        let seen = cache.as_ref().filter(|_| !options.rehash);
+        let cache = cache.as_ref().map(|cache| (cache, !options.rehash));
         let skipped = std::mem::take(&mut plan.skipped);
-        let edits = plan.store(&mut transaction, &is_pointer, seen, &mut totals, progress)?;
+        let edits = plan.store(&mut transaction, &is_pointer, cache, &mut totals, progress)?;
         progress(Progress::Step(Step::Publishing));
         let work = Work { branch, parent, options, actor, edits };
         let (oid, published) =
             attempt(&mut transaction, |transaction, view| work.publish(transaction, view))?;
         let Work { branch, edits, .. } = work;
-        // A million files: what is done with them need not be held beside what comes of them.
         drop(edits);
-        if let Some(cache) = &cache {
+        if let Some((cache, _)) = cache {
             transaction.note_files(cache, &totals.noted);
         }
         Ok(CommitOutcome {
@@ -308,7 +308,9 @@ impl Work<'_> {
         check_parent(&self.branch, self.parent, head)?;
         let old_tree = view.catalog.commit(head)?.tree;
         let mut editor = TreeEditor::new(&view.catalog, old_tree)?;
-        self.edits.iter().try_for_each(|edit| edit.apply(&mut editor, &view.catalog))?;
+        for (at, edit) in (1..).zip(&self.edits) {
+            edit.apply(&self.edits[at..], &mut editor, &view.catalog, transaction)?;
+        }
         let tree = editor.store(transaction)?;
         drop(editor);
         if tree == old_tree && !self.options.allow_empty {
@@ -331,42 +333,5 @@ impl Work<'_> {
             vec![move_ref(self.branch.clone(), Some(head), Some(id), &format!("commit: {}", commit.title()))];
         let published = transaction.publish(Change { refs, ..Change::default() })?;
         Ok((id, Some(published)))
-    }
-}
-
-impl Edit {
-    fn apply(&self, editor: &mut TreeEditor, catalog: &Catalog) -> Result<(), OpsError> {
-        let missing = |path: &RepoPath| {
-            OpsError::Snapshot(SnapshotError::EntryNotFound {
-                path: path.to_string(),
-                revision: "the branch as it is at this step".to_owned(),
-            })
-        };
-        match self {
-            Self::Put(path, mode, id) => editor.put_file(catalog, path, *mode, *id),
-            Self::Delete(path) if editor.delete(catalog, path)? => Ok(()),
-            Self::Delete(path) => Err(missing(path)),
-            Self::DeleteOnly(path, folder) => {
-                match editor.get(catalog, path)? {
-                    Some(subtree) if subtree.is_folder() == *folder => editor.delete(catalog, path)?,
-                    _ => return Err(missing(path)),
-                };
-                Ok(())
-            }
-            Self::DeleteMatching(folder, patterns) => {
-                let doomed = editor.files(catalog, folder.as_ref(), &|path| {
-                    let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
-                    name != GITATTRIBUTES && patterns.iter().any(|pattern| pattern.matches(path))
-                })?;
-                doomed.iter().try_for_each(|path| editor.delete(catalog, path).map(drop).map_err(Into::into))
-            }
-            Self::PutSubtree(path, mode, id) => {
-                editor.put_subtree(catalog, path, Subtree::stored(*mode, *id))
-            }
-            Self::Copy(from, to) => {
-                let subtree = editor.get(catalog, from)?.ok_or_else(|| missing(from))?;
-                editor.put_subtree(catalog, to, subtree)
-            }
-        }
     }
 }

@@ -7,12 +7,14 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::error::OpsError;
+use super::walked::unreadable;
 use crate::store::StoreError;
 use crate::store::catalog::Catalog;
 use crate::store::id::ObjectId;
 use crate::store::object::Kind;
 use crate::store::object::{Mode, Tree, TreeEntry};
 use crate::store::path::{MAX_DEPTH, PathError, RepoPath, collision_key};
+use crate::store::sorted::Sorted;
 use crate::store::transaction::Transaction;
 
 /// A tree being edited.
@@ -49,6 +51,19 @@ impl Subtree {
     pub fn is_folder(&self) -> bool {
         matches!(self.0, Node::Open(_) | Node::Stored(Mode::Directory, _))
     }
+}
+
+/// The folder a path is in; the root is empty.
+fn folder_of(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// The outermost folder above or at `last` that is neither above nor at `next`.
+fn left<'l>(last: &'l str, next: &str) -> Option<&'l str> {
+    let ends = last.match_indices('/').map(|(at, _)| at).chain((!last.is_empty()).then_some(last.len()));
+    let is_above =
+        |folder: &str| next.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    ends.map(|end| &last[..end]).find(|folder| !is_above(folder))
 }
 
 /// A hash of what a name is to systems that cannot tell some names apart.
@@ -137,19 +152,49 @@ impl TreeEditor {
         Ok(Self { root: Folder::load(catalog, id)? })
     }
 
-    /// Puts a file (or symlink) at `path`, replacing a file that is there.
+    /// Puts files (and symlinks) at their paths, replacing files that are there. Folders that were left on the way and
+    /// that `is_done` says of that nothing else will be done to them go to the transaction at once.
     ///
     /// # Errors
     /// [`OpsError::PathConflict`] when a folder is there, a file is where a folder is needed, or a name cannot
     /// be told apart from a neighbour.
-    pub fn put_file(
+    pub fn put_files(
         &mut self,
         catalog: &Catalog,
-        path: &RepoPath,
-        mode: Mode,
-        id: ObjectId,
+        files: &Sorted<RepoPath, (Mode, ObjectId)>,
+        transaction: &mut Transaction<'_>,
+        is_done: &dyn Fn(&str) -> bool,
     ) -> Result<(), OpsError> {
-        self.put(catalog, path, Node::Stored(mode, id))
+        let mut last = String::new();
+        for file in files.iter().map_err(unreadable)? {
+            let (path, file) = file.map_err(unreadable)?;
+            let folder = folder_of(path.as_str());
+            if folder != last {
+                if let Some(left) = left(&last, folder).filter(|left| is_done(left)) {
+                    self.seal(left, transaction)?;
+                }
+                folder.clone_into(&mut last);
+            }
+            let (mode, id) = *file;
+            self.put(catalog, &path, Node::Stored(mode, id))?;
+        }
+        Ok(())
+    }
+
+    /// Stores a folder that was opened, and holds it no longer.
+    fn seal(&mut self, path: &str, transaction: &mut Transaction<'_>) -> Result<(), StoreError> {
+        let mut at = &mut self.root;
+        let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+        for name in above.split('/').filter(|name| !name.is_empty()) {
+            let Some(Node::Open(folder)) = at.entries.get_mut(name.as_bytes()) else { return Ok(()) };
+            at = folder;
+        }
+        if let Some(node) = at.entries.get_mut(name.as_bytes())
+            && let Node::Open(folder) = node
+        {
+            *node = Node::Stored(Mode::Directory, folder.store(transaction)?);
+        }
+        Ok(())
     }
 
     /// Puts what [`TreeEditor::get`] answered at `path`.

@@ -13,6 +13,7 @@ use ignore::{DirEntry, WalkBuilder, WalkState};
 
 use super::error::OpsError;
 use super::patterns::PathFilter;
+use super::walked::{Spill, Walked};
 use crate::store::StoreError;
 use crate::store::ingest::Content;
 use crate::store::object::Mode;
@@ -46,11 +47,9 @@ pub enum Links {
     Follow,
 }
 
-/// Everything below local files and folders.
+/// Looks for local files and symlinks.
 #[derive(Debug, Default)]
 pub struct Walk {
-    /// Files and symlinks, each folder in name order.
-    pub found: Vec<Found>,
     /// What was left out: `.git`, and what downloads remember of themselves.
     pub skipped: Vec<PathBuf>,
     /// What becomes of symlinks.
@@ -59,6 +58,15 @@ pub struct Walk {
     pub filter: PathFilter,
     /// Whether `.hvignore` and `.gitignore` files in a folder count, as Git reads them.
     pub respect_ignore: bool,
+}
+
+/// What was looked for: a file or symlink, or a folder.
+#[derive(Debug)]
+pub enum Local {
+    /// One file.
+    File(Found),
+    /// What a folder holds.
+    Folder(Walked),
 }
 
 /// Threads that look at folders.
@@ -88,18 +96,17 @@ impl Walk {
         local: &Path,
         path: Option<&RepoPath>,
         vault: Option<&Path>,
-    ) -> Result<(), OpsError> {
+        spill: Spill<'_>,
+    ) -> Result<Local, OpsError> {
         let metadata = fs::symlink_metadata(local).map_err(io_error(local))?;
         // A folder may be given through a symlink, as every command-line tool allows.
         let through_link =
             metadata.is_symlink() && local.is_dir() && (path.is_none() || self.links == Links::Follow);
         if metadata.is_dir() || through_link {
-            return self.add_folder(local, path, vault);
+            return self.add_folder(local, path, vault, spill).map(Local::Folder);
         }
         let path = path.ok_or_else(|| refuse(local, "a file needs a name in the repository: NAME=FILE"))?;
-        let found = self.file(local, path.clone(), &metadata, None)?;
-        self.found.push(found);
-        Ok(())
+        self.file(local, path.clone(), &metadata, None).map(Local::File)
     }
 
     /// One file found in the committed folder `top`, if in any.
@@ -139,7 +146,8 @@ impl Walk {
         top: &Path,
         path: Option<&RepoPath>,
         vault: Option<&Path>,
-    ) -> Result<(), OpsError> {
+        spill: Spill<'_>,
+    ) -> Result<Walked, OpsError> {
         if !fs::metadata(top).map_err(io_error(top))?.is_dir() {
             return Err(refuse(top, "is not a folder"));
         }
@@ -157,27 +165,28 @@ impl Walk {
         if self.respect_ignore {
             builder.git_ignore(true).require_git(false).add_custom_ignore_filename(IGNORE_FILE);
         }
-        let finds = Mutex::new(Ok(Vec::new()));
+        let finds = Mutex::new(Ok((Walked::new(top, path), spill)));
         let this = &*self;
         builder.build_parallel().run(|| {
             let finds = &finds;
             Box::new(move |entry| {
                 let found = walk_error(entry).and_then(|entry| this.look_at(&entry, top, path, vault));
                 let mut finds = locked(finds);
-                match (found, finds.as_mut()) {
-                    (Ok(found), Ok(finds)) => finds.extend(found),
-                    (Err(error), Ok(_)) => *finds = Err(error),
-                    (_, Err(_)) => {}
+                let added = match (found, finds.as_mut()) {
+                    (Ok(Some(found)), Ok((walked, spill))) => walked.add(found, spill),
+                    (Err(error), Ok(_)) => Err(error),
+                    (Ok(None), _) | (_, Err(_)) => Ok(()),
+                };
+                if let Err(error) = added {
+                    *finds = Err(error);
                 }
                 if finds.is_ok() { WalkState::Continue } else { WalkState::Quit }
             })
         });
-        self.found.extend(finds.into_inner().unwrap_or_else(PoisonError::into_inner)?);
+        let (walked, _) = finds.into_inner().unwrap_or_else(PoisonError::into_inner)?;
         self.skipped.append(&mut locked(&skipped));
         self.skipped.sort();
-        // Path order: neighbours in a folder become neighbours in a pack, and are read forward later.
-        self.found.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(())
+        Ok(walked)
     }
 
     /// What one thing in the folder `top` is, if it is a file that is wanted.
@@ -435,8 +444,8 @@ mod tests {
 
     fn found(folder: &Path) -> Found {
         let mut walk = Walk::default();
-        walk.add_folder(folder, None, None).unwrap();
-        walk.found.remove(0)
+        let walked = walk.add_folder(folder, None, None, &mut |_| Ok(())).unwrap();
+        walked.found().unwrap().next().unwrap().unwrap()
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod detached;
 pub mod diff;
 pub mod download;
 pub mod edit;
+mod edits;
 pub mod error;
 pub mod export;
 mod folder;
@@ -50,6 +51,7 @@ pub mod upload;
 pub mod usage;
 pub mod verify;
 pub mod versions;
+pub mod walked;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

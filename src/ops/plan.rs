@@ -3,24 +3,27 @@
 //! This is the long part of a commit, and it needs no lock: nothing here looks at where a branch is now. Which
 //! files are LFS pointers is decided here, by size and by `.gitattributes`.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::Progress;
 use super::commit::{AddSource, CommitOperation};
+use super::edits::{Edit, Files};
 use super::error::OpsError;
-use super::local::{self, Found, Links, LocalFile, Walk};
-use super::patterns::Pattern;
+use super::local::{self, Found, Links, Local, LocalFile, Walk};
 use super::source::SharedReader;
+use super::walked::{Spill, Walked, folders_of};
 use crate::snapshot::{SnapshotError, resolve};
 use crate::store::StoreError;
 use crate::store::attributes::Attributes;
 use crate::store::catalog::{Catalog, FileRecord};
 use crate::store::id::ObjectId;
-use crate::store::ingest::{Bytes, Content, Sources, StoredFile, Storing};
+use crate::store::ingest::{Bytes, Content, Done, Sources, Storing, Told};
 use crate::store::object::{Mode, TreeEntry};
 use crate::store::path::RepoPath;
-use crate::store::stat_cache::{Fingerprint, StatCache};
+use crate::store::stat_cache::{Noted, StatCache};
 use crate::store::transaction::Transaction;
 use crate::store::vault::View;
 
@@ -31,21 +34,11 @@ pub(super) const GITATTRIBUTES: &str = ".gitattributes";
 const MAX_ATTRIBUTES: u64 = 1 << 20;
 
 /// From so many local files or bytes on it is worth asking which of them were seen before.
-const MANY_FILES: usize = 64;
+const MANY_FILES: u64 = 64;
 const MANY_BYTES: u64 = 1 << 20;
 
-/// An operation whose content is stored.
-#[derive(Debug, Clone)]
-pub(super) enum Edit {
-    Put(RepoPath, Mode, ObjectId),
-    Delete(RepoPath),
-    DeleteOnly(RepoPath, bool),
-    DeleteMatching(Option<RepoPath>, Vec<Pattern>),
-    Copy(RepoPath, RepoPath),
-    PutSubtree(RepoPath, Mode, ObjectId),
-}
-
 /// One file to be stored.
+#[derive(Clone)]
 enum Item {
     Local(Found),
     Bytes(RepoPath, Vec<u8>),
@@ -72,11 +65,11 @@ impl Item {
         matches!(self, Self::Local(found) if found.mode == Mode::Symlink)
     }
 
-    /// What is to be done to the tree once it is stored as `blob`.
-    fn put(self, blob: ObjectId) -> Edit {
+    /// Where it goes, and what it is to Git.
+    fn into_place(self) -> (RepoPath, Mode) {
         match self {
-            Self::Local(found) => Edit::Put(found.path, found.mode, blob),
-            Self::Bytes(path, _) | Self::Reader(path, ..) => Edit::Put(path, Mode::File, blob),
+            Self::Local(found) => (found.path, found.mode),
+            Self::Bytes(path, _) | Self::Reader(path, ..) => (path, Mode::File),
         }
     }
 }
@@ -90,16 +83,18 @@ pub(super) struct Totals {
     /// Files that were not read, because they had been seen.
     pub(super) unchanged: u64,
     /// Local files and what they are stored as, to be recognised the next time.
-    pub(super) noted: Vec<(Fingerprint, ObjectId)>,
+    pub(super) noted: Noted,
 }
 
 impl Totals {
-    fn add(&mut self, stored: &StoredFile, fingerprint: Option<Fingerprint>, seen: bool) {
+    fn add(&mut self, Done { stored, fingerprint, seen }: &Done, cache: Option<&StatCache>) {
         self.files += 1;
         self.logical += stored.size;
         self.new += stored.new_bytes;
-        self.unchanged += u64::from(seen);
-        self.noted.extend(fingerprint.map(|fingerprint| (fingerprint, stored.blob)));
+        self.unchanged += u64::from(*seen);
+        if let (Some(cache), Some(file)) = (cache, fingerprint) {
+            cache.note(&mut self.noted, file, stored.blob);
+        }
     }
 }
 
@@ -111,7 +106,8 @@ pub(super) struct Plan {
 }
 
 enum Step {
-    Add(Vec<Item>),
+    Add(Item),
+    AddFolder(Walked),
     /// What needs no content from outside.
     Edit(Edit),
 }
@@ -120,16 +116,19 @@ impl Plan {
     /// Walks what is to be added.
     pub(super) fn new(
         operations: &[CommitOperation],
-        view: &View,
+        transaction: &mut Transaction<'_>,
         vault: Option<&Path>,
         links: Links,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Self, OpsError> {
         let mut plan = Self { steps: Vec::new(), skipped: Vec::new() };
+        let view = Arc::clone(transaction.base());
         for operation in operations {
             let step = match operation {
                 CommitOperation::Add { path_in_repo, source } => {
-                    Step::Add(plan.expand(path_in_repo.as_ref(), source, vault, links)?)
+                    plan.expand(path_in_repo.as_ref(), source, vault, links, &mut |files| {
+                        transaction.spill(files)
+                    })?
                 }
                 CommitOperation::Delete { path_in_repo } => Step::Edit(Edit::Delete(path_in_repo.clone())),
                 CommitOperation::DeleteOnly { path_in_repo, folder } => {
@@ -142,14 +141,13 @@ impl Plan {
                     Step::Edit(Edit::Copy(source.clone(), path_in_repo.clone()))
                 }
                 CommitOperation::Copy { source, src_revision: Some(revision), path_in_repo } => {
-                    let entry = entry_of(view, revision, source)?;
+                    let entry = entry_of(&view, revision, source)?;
                     Step::Edit(Edit::PutSubtree(path_in_repo.clone(), entry.mode, entry.id))
                 }
             };
             plan.steps.push(step);
         }
-        let (mut files, mut bytes) = (0, 0);
-        plan.items().for_each(|item| (files, bytes) = (files + 1, bytes + item.size()));
+        let (files, bytes) = plan.sum(|_| true);
         progress(Progress::Found { files, bytes });
         Ok(plan)
     }
@@ -160,15 +158,16 @@ impl Plan {
         source: &AddSource,
         vault: Option<&Path>,
         links: Links,
-    ) -> Result<Vec<Item>, OpsError> {
+        spill: Spill<'_>,
+    ) -> Result<Step, OpsError> {
         match source {
             AddSource::Bytes(bytes) => {
-                Ok(vec![Item::Bytes(path.ok_or_else(no_path)?.clone(), bytes.clone())])
+                Ok(Step::Add(Item::Bytes(path.ok_or_else(no_path)?.clone(), bytes.clone())))
             }
             AddSource::Reader(reader) => {
                 let path = path.ok_or_else(no_path)?;
                 let size = reader.size().map_err(unreadable(path))?;
-                Ok(vec![Item::Reader(path.clone(), reader.clone(), size)])
+                Ok(Step::Add(Item::Reader(path.clone(), reader.clone(), size)))
             }
             AddSource::Folder(folder) => {
                 let mut walk = Walk {
@@ -177,9 +176,9 @@ impl Plan {
                     respect_ignore: folder.respect_ignore,
                     ..Walk::default()
                 };
-                walk.add_folder(&folder.path, path, vault)?;
+                let walked = walk.add_folder(&folder.path, path, vault, spill)?;
                 self.skipped.extend(walk.skipped);
-                if walk.found.is_empty() && !folder.may_be_empty {
+                if walked.is_empty() && !folder.may_be_empty {
                     let detail = if folder.filter.takes_all() {
                         "it holds no files"
                     } else {
@@ -188,35 +187,55 @@ impl Plan {
                     let detail = detail.to_owned();
                     return Err(OpsError::NothingMatched { path: folder.path.clone(), detail });
                 }
-                Ok(walk.found.into_iter().map(Item::Local).collect())
+                Ok(Step::AddFolder(walked))
             }
             AddSource::Local(local) => {
                 let mut walk = Walk { links, ..Walk::default() };
-                walk.add(local, path, vault)?;
+                let found = walk.add(local, path, vault, spill)?;
                 self.skipped.extend(walk.skipped);
-                Ok(walk.found.into_iter().map(Item::Local).collect())
+                Ok(match found {
+                    Local::File(found) => Step::Add(Item::Local(found)),
+                    Local::Folder(walked) => Step::AddFolder(walked),
+                })
             }
         }
     }
 
-    fn items(&self) -> impl Iterator<Item = &Item> {
-        self.steps.iter().flat_map(|step| match step {
-            Step::Add(items) => items.as_slice(),
-            Step::Edit(_) => &[],
-        })
+    /// Number and bytes of what is to be stored: of the files of folders, and of those others that `counts`.
+    fn sum(&self, counts: impl Fn(&Item) -> bool) -> (u64, u64) {
+        let sums = self.steps.iter().map(|step| match step {
+            Step::Add(item) if counts(item) => (1, item.size()),
+            Step::AddFolder(walked) => (walked.len() as u64, walked.bytes),
+            Step::Add(_) | Step::Edit(_) => (0, 0),
+        });
+        sums.fold((0, 0), |sum, step| (sum.0 + step.0, sum.1 + step.1))
     }
 
     /// The attributes that hold for what is added: those being added, else those of the tree.
     pub(super) fn attributes(&self, catalog: &Catalog, tree: ObjectId) -> Result<Attributes, OpsError> {
-        let is_one = |item: &&Item| item.path().name() == GITATTRIBUTES;
-        let folder_of =
-            |item: &Item| item.path().parent().map_or_else(String::new, |parent| parent.to_string());
-        let added: BTreeMap<String, &Item> =
-            self.items().filter(is_one).map(|item| (folder_of(item), item)).collect();
+        let mut folders = BTreeSet::new();
+        let mut added: BTreeMap<String, Cow<'_, Item>> = BTreeMap::new();
+        let folder_of = |path: &RepoPath| path.parent().map_or_else(String::new, |parent| parent.to_string());
+        for step in &self.steps {
+            match step {
+                Step::Edit(_) => {}
+                Step::Add(item) => {
+                    folders.extend(folders_of(item.path()));
+                    if item.path().name() == GITATTRIBUTES {
+                        added.insert(folder_of(item.path()), Cow::Borrowed(item));
+                    }
+                }
+                Step::AddFolder(walked) => {
+                    folders.extend(walked.folders.iter().cloned());
+                    let found = walked.attributes.iter().cloned().map(Item::Local);
+                    added.extend(found.map(|item| (folder_of(item.path()), Cow::Owned(item))));
+                }
+            }
+        }
         let mut room = Room(MAX_ATTRIBUTES);
         let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
-        for folder in self.folders() {
-            if let Some(&item) = added.get(&folder) {
+        for folder in folders {
+            if let Some(item) = added.get(&folder) {
                 room.take(item.size(), &folder)?;
                 files.insert(folder, read_attributes(item)?);
             } else if let Some(record) = committed_attributes(catalog, tree, &folder)? {
@@ -233,98 +252,90 @@ impl Plan {
         Ok(attributes)
     }
 
-    /// Every folder above what is added.
-    fn folders(&self) -> BTreeSet<String> {
-        let (mut folders, mut last) = (BTreeSet::new(), None);
-        for item in self.items() {
-            // Neighbours have one folder: a million files need not name theirs a million times.
-            let parent = item.path().parent();
-            if last.as_ref() != Some(&parent) {
-                folders.extend(folders_of(item.path()));
-                last = Some(parent);
-            }
-        }
-        folders
-    }
-
     /// What is known of the local files, unless there are so few that reading them costs no more than asking.
     pub(super) fn stat_cache(&self, transaction: &Transaction<'_>) -> Option<StatCache> {
-        let locals = || self.items().filter(|item| matches!(item, Item::Local(_)));
-        let (files, bytes) = (locals().count(), locals().map(Item::size).sum::<u64>());
-        if files >= MANY_FILES || bytes >= MANY_BYTES { transaction.stat_cache(files) } else { None }
+        let (files, bytes) = self.sum(|item| matches!(item, Item::Local(_)));
+        let lookups = usize::try_from(files).unwrap_or(usize::MAX);
+        if files >= MANY_FILES || bytes >= MANY_BYTES { transaction.stat_cache(lookups) } else { None }
     }
 
-    /// Stores every file; answers what is to be done to the tree. Files that `seen` recognises are not read. What was
-    /// found of them is given up on the way.
+    /// Stores every file; answers what is to be done to the tree. `cache` is where files are noted, and whether those it
+    /// recognises need not be read. What was found of them is given up on the way.
     pub(super) fn store(
         self,
         transaction: &mut Transaction<'_>,
         is_pointer: &(dyn Fn(&RepoPath, u64) -> bool + Sync),
-        seen: Option<&StatCache>,
+        cache: Option<(&StatCache, bool)>,
         totals: &mut Totals,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Vec<Edit>, OpsError> {
+        let seen = cache.filter(|(_, may_trust)| *may_trust).map(|(cache, _)| cache);
+        let pending = Pending { is_pointer, seen };
+        let mut steps = |step: Storing<'_, Item>| match step {
+            Storing::Begins(Item::Local(found)) => progress(Progress::File(&found.local)),
+            Storing::Begins(_) => {}
+            Storing::Read(bytes) => progress(Progress::Read(bytes)),
+        };
         let mut edits = Vec::new();
         for step in self.steps {
-            let items = match step {
+            let mut files = Files::default();
+            let mut done = |transaction: &mut Transaction<'_>, item: Item, done: Done| {
+                totals.add(&done, cache.map(|(cache, _)| cache));
+                let (path, mode) = item.into_place();
+                files.insert(path, (mode, done.stored.blob));
+                transaction.spill(&mut totals.noted)?;
+                Ok(transaction.spill(&mut files)?)
+            };
+            let mut told = Told { steps: &mut steps, done: &mut done };
+            let into = match step {
                 Step::Edit(edit) => {
                     edits.push(edit);
                     continue;
                 }
-                Step::Add(items) => items,
+                Step::Add(item) => {
+                    let path = item.path().clone();
+                    transaction.add_all(&pending, &mut std::iter::once(Ok(item)), &mut told)?;
+                    Some(path)
+                }
+                Step::AddFolder(walked) => {
+                    let mut found = walked.found()?.map(|found| found.map(Item::Local));
+                    transaction.add_all(&pending, &mut found, &mut told)?;
+                    drop(found);
+                    walked.into
+                }
             };
-            let pending = Pending { items: &items, is_pointer, seen };
-            let mut blobs = Vec::with_capacity(items.len());
-            transaction.add_all(&pending, &mut |event| match event {
-                Storing::Begins(at) => {
-                    if let Item::Local(found) = &items[at] {
-                        progress(Progress::File(&found.local));
-                    }
-                }
-                Storing::Read(bytes) => progress(Progress::Read(bytes)),
-                Storing::Done { stored, fingerprint, seen } => {
-                    totals.add(&stored, fingerprint, seen);
-                    blobs.push(stored.blob);
-                }
-            })?;
-            edits.extend(items.into_iter().zip(blobs).map(|(item, blob)| item.put(blob)));
+            edits.push(Edit::PutAll(into, files));
         }
         Ok(edits)
     }
 }
 
-/// The files of one operation, as the store asks for them.
+/// What the store asks of files.
 struct Pending<'a> {
-    items: &'a [Item],
     is_pointer: &'a (dyn Fn(&RepoPath, u64) -> bool + Sync),
     seen: Option<&'a StatCache>,
 }
 
 impl Sources for Pending<'_> {
+    type File = Item;
     type Error = OpsError;
 
-    fn count(&self) -> usize {
-        self.items.len()
+    fn size(&self, item: &Item) -> u64 {
+        item.size()
     }
 
-    fn size(&self, at: usize) -> u64 {
-        self.items[at].size()
-    }
-
-    fn is_pointer(&self, at: usize) -> bool {
-        let item = &self.items[at];
+    fn is_pointer(&self, item: &Item) -> bool {
         !item.is_symlink() && (self.is_pointer)(item.path(), item.size())
     }
 
-    fn seen(&self, at: usize) -> Option<(ObjectId, u64)> {
-        let Item::Local(found) = &self.items[at] else { return None };
+    fn seen(&self, item: &Item) -> Option<(ObjectId, u64)> {
+        let Item::Local(found) = item else { return None };
         let seen = self.seen.filter(|_| found.mode != Mode::Symlink)?;
         let file = found.fingerprint?;
         seen.find(&file).map(|blob| (blob, file.size))
     }
 
-    fn open(&self, at: usize) -> Result<Box<dyn Content + '_>, OpsError> {
-        let item = &self.items[at];
+    fn open<'f>(&'f self, item: &'f Item) -> Result<Box<dyn Content + 'f>, OpsError> {
         match item {
             Item::Bytes(path, bytes) => Ok(Box::new(Bytes::new(path.as_str(), bytes))),
             Item::Reader(path, reader, size) => {
@@ -364,17 +375,6 @@ fn entry_of(view: &View, revision: &str, path: &RepoPath) -> Result<TreeEntry, O
         at = view.catalog.tree(at.id)?.find(name.as_bytes()).cloned().ok_or_else(missing)?;
     }
     Ok(at)
-}
-
-/// Every folder above a path, the root (empty) first.
-fn folders_of(path: &RepoPath) -> Vec<String> {
-    let mut folders = vec![String::new()];
-    let mut parent = path.parent();
-    while let Some(folder) = parent {
-        parent = folder.parent();
-        folders.push(folder.to_string());
-    }
-    folders
 }
 
 fn committed_attributes(

@@ -34,7 +34,7 @@ mod reflink;
 mod small;
 mod spool;
 
-pub use many::{Sources, Storing};
+pub use many::{Done, Files, Sources, Storing, Told};
 
 use encode::{Group, encode_all};
 use extend::{Layout, Stretch};

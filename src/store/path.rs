@@ -11,6 +11,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
+use super::sorted::Coded;
+
 mod component;
 mod key;
 
@@ -140,6 +142,25 @@ impl RepoPath {
     pub fn starts_with(&self, folder: &Self) -> bool {
         let rest = self.0.strip_prefix(&folder.0);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
+impl Coded for RepoPath {
+    fn put(&self, out: &mut Vec<u8>) {
+        (self.0.len() as u64).put(out);
+        out.extend_from_slice(self.0.as_bytes());
+    }
+
+    /// Takes only what was a path when it was put.
+    fn take(bytes: &mut &[u8]) -> Option<Self> {
+        let len = usize::try_from(u64::take(bytes)?).ok()?;
+        let (text, rest) = bytes.split_at_checked(len)?;
+        *bytes = rest;
+        String::from_utf8(text.to_vec()).ok().map(Self)
+    }
+
+    fn beside(&self) -> usize {
+        self.0.capacity()
     }
 }
 

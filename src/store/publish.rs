@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::error::StoreError;
 use super::frame::{self, Checksum};
-use super::id::{IndexId, ObjectId, PackId};
+use super::id::{IndexId, PackId};
 use super::index::{self, BlockCache, Index, IndexBuilder};
 use super::log::record::{NewPack, Record};
 use super::log::scan::read_file;
@@ -19,7 +19,7 @@ use super::log::state::State;
 use super::log::{BUCKET, CHECKPOINT_EVERY, bucket_path, checkpoint_path, record_path};
 use super::media::{LockMode, Media, Wait};
 use super::pack;
-use super::stat_cache::{Fingerprint, StatCache};
+use super::stat_cache::{Noted, StatCache};
 use super::transaction::Transaction;
 use super::vault::{MARKER, MARKER_KIND, Settings, Vault, View};
 
@@ -147,12 +147,12 @@ pub(super) fn remove(media: &dyn Media, path: &str) -> Result<u64, StoreError> {
 impl Transaction<'_> {
     /// Notes which local files are stored as which blobs. Nothing is synced and no failure matters: what is lost is
     /// read again.
-    pub fn note_files(&mut self, cache: &StatCache, noted: &[(Fingerprint, ObjectId)]) {
+    pub fn note_files(&mut self, cache: &StatCache, noted: &Noted) {
         let tmp = self.next_tmp();
         let name = PackId::from_bytes(self.context.nonce).to_string();
         let Some(new) = cache.with(noted, &name) else { return };
         let media = &*self.vault.media;
-        let written = media.create_dir("cache").and_then(|()| media.create(&tmp)?.write_all(&new.bytes));
+        let written = media.create_dir("cache").and_then(|()| new.write(&mut *media.create(&tmp)?));
         match written.and_then(|()| media.publish(&tmp, &new.path)) {
             Ok(()) => new.replaces.iter().for_each(|path| discard(media, path)),
             Err(error) => tracing::debug!(%error, "could not note which files are stored"),

@@ -348,6 +348,43 @@ impl<const N: usize> Coded for [u8; N] {
     }
 }
 
+impl Coded for u64 {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.to_le_bytes().put(out);
+    }
+
+    fn take(bytes: &mut &[u8]) -> Option<Self> {
+        Coded::take(bytes).map(Self::from_le_bytes)
+    }
+}
+
+impl<T: Coded> Coded for Option<T> {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.push(u8::from(self.is_some()));
+        self.iter().for_each(|some| some.put(out));
+    }
+
+    fn take(bytes: &mut &[u8]) -> Option<Self> {
+        let [is_some] = Coded::take(bytes)?;
+        if is_some == 0 { Some(None) } else { T::take(bytes).map(Some) }
+    }
+}
+
+impl<A: Coded, B: Coded> Coded for (A, B) {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.0.put(out);
+        self.1.put(out);
+    }
+
+    fn take(bytes: &mut &[u8]) -> Option<Self> {
+        Some((A::take(bytes)?, B::take(bytes)?))
+    }
+
+    fn beside(&self) -> usize {
+        self.0.beside() + self.1.beside()
+    }
+}
+
 macro_rules! coded_id {
     ($($id:ty),*) => {$(
         impl Coded for $id {
@@ -438,7 +475,7 @@ mod tests {
         let media = MemoryMedia::new();
         let mut scratch = scratch(&media);
         let mut rows = Rows::default();
-        (0..5000u16).for_each(|key| assert_eq!(rows.insert(key.to_be_bytes(), value(1)), None));
+        (0..5000u16).for_each(|key| assert!(rows.insert(key.to_be_bytes(), value(1)).is_none()));
         rows.spill(&mut Room { media: &media, scratch: &mut scratch, most: 1 << 20 }).unwrap();
         assert!(!media.files().keys().any(|path| path.starts_with("tmp/")));
         rows.spill(&mut Room { media: &media, scratch: &mut scratch, most: 1 << 10 }).unwrap();

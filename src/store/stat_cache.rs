@@ -9,8 +9,13 @@
 //! Rows are sorted by device and inode, so that few can be found without reading all; files are merged as they
 //! grow, so that a small commit does not rewrite a large cache. It must not know paths: a renamed file is the same.
 
+use std::cmp::Ordering;
+use std::io::{self, Write};
+use std::sync::{Mutex, PoisonError};
+
 use super::id::ObjectId;
 use super::media::{Media, ReadAt};
+use super::sorted::{Coded, Sorted};
 
 /// The folder of files that may be deleted at any time.
 const FOLDER: &str = "cache";
@@ -23,8 +28,12 @@ const MAX_ROWS: usize = 64 << 20;
 /// Most files that are used, and most that are looked at: merging leaves far fewer.
 const MAX_FILES: usize = 16;
 const MAX_LOOKED_AT: usize = 256;
-/// Files are read whole when at least one in this many rows will be asked for.
+/// Files are surveyed when at least one in this many rows will be asked for; so many are a block.
 const DENSE: usize = 64;
+/// Blocks of a surveyed file that are held: neighbours in a folder are often neighbours here.
+const SLOTS: usize = 16;
+/// Bytes that are gathered before they are written.
+const GATHERED: usize = 64 << 10;
 /// Bytes of a row: key 16, size 8, mtime 8, ctime 8, blob 20, check 8.
 const ROW: usize = 68;
 const KEY: usize = 16;
@@ -69,6 +78,24 @@ impl Fingerprint {
 
 type Row = [u8; ROW];
 
+/// Files and what they are stored as, to be recognised the next time; see [`StatCache::note`]. Of a file that is noted
+/// twice the first counts.
+pub type Noted = Sorted<[u8; KEY], [u8; ROW - KEY]>;
+
+impl Coded for Fingerprint {
+    fn put(&self, out: &mut Vec<u8>) {
+        [self.device, self.inode, self.size].iter().for_each(|number| number.put(out));
+        [self.mtime, self.ctime].iter().for_each(|time| time.cast_unsigned().put(out));
+    }
+
+    fn take(bytes: &mut &[u8]) -> Option<Self> {
+        let mut number = || u64::take(bytes);
+        let (device, inode, size) = (number()?, number()?, number()?);
+        let (mtime, ctime) = (number()?.cast_signed(), number()?.cast_signed());
+        Some(Self { device, inode, size, mtime, ctime })
+    }
+}
+
 fn encode(file: &Fingerprint, blob: ObjectId) -> Row {
     let mut row = [0; ROW];
     row[..KEY].copy_from_slice(&file.key());
@@ -91,8 +118,8 @@ struct Rows {
     name: String,
     count: usize,
     file: Box<dyn ReadAt>,
-    /// All of it, when it was read whole.
-    bytes: Option<Vec<u8>>,
+    /// Of one that many will be asked of: the key of the first row in each block, and some blocks.
+    dense: Option<(Vec<[u8; KEY]>, [Mutex<(usize, Vec<u8>)>; SLOTS])>,
 }
 
 impl Rows {
@@ -102,40 +129,78 @@ impl Rows {
             return None;
         }
         let count = usize::try_from(file.len()).ok()? / ROW;
-        Some(Self { name, count, file, bytes: None })
+        Some(Self { name, count, file, dense: None })
     }
 
-    fn read_whole(&mut self) {
-        let mut bytes = vec![0; self.count * ROW];
-        self.bytes = self.file.read_exact_at(&mut bytes, 0).is_ok().then_some(bytes);
+    /// Makes it ready to be asked for many files.
+    fn survey(&mut self) {
+        let mut bytes = Vec::new();
+        let blocks = 0..self.count.div_ceil(DENSE);
+        let firsts =
+            blocks.map(|block| self.read(block, &mut bytes).and_then(|()| bytes.first_chunk().copied()));
+        let firsts: Option<Vec<_>> = firsts.collect();
+        self.dense =
+            firsts.map(|firsts| (firsts, std::array::from_fn(|_| Mutex::new((usize::MAX, Vec::new())))));
+    }
+
+    /// Reads the rows of a block, over `bytes`.
+    fn read(&self, block: usize, bytes: &mut Vec<u8>) -> Option<()> {
+        let first = block * DENSE;
+        bytes.resize(self.count.checked_sub(first)?.min(DENSE) * ROW, 0);
+        self.file.read_exact_at(bytes, (first * ROW) as u64).ok()
     }
 
     fn row(&self, at: usize) -> Option<Row> {
-        if let Some(bytes) = &self.bytes {
-            return bytes.get(at * ROW..)?.first_chunk().copied();
-        }
         let mut row = [0; ROW];
         self.file.read_exact_at(&mut row, (at * ROW) as u64).ok()?;
         Some(row)
     }
 
+    /// All rows that are sound, in order, as far as they can be read.
+    fn iter(&self) -> impl Iterator<Item = Row> + '_ {
+        let blocks = (0..self.count.div_ceil(DENSE)).map_while(|block| {
+            let mut bytes = Vec::new();
+            self.read(block, &mut bytes).map(|()| bytes)
+        });
+        let rows = blocks.flat_map(|bytes| bytes.as_chunks().0.to_vec());
+        rows.filter(|row: &Row| check(row) == row[CHECKED..])
+    }
+
     fn find(&self, file: &Fingerprint) -> Option<ObjectId> {
         let key = file.key();
-        let (mut low, mut high) = (0, self.count);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            let row = self.row(middle)?;
-            match row[..KEY].cmp(&key) {
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Greater => high = middle,
-                std::cmp::Ordering::Equal => {
-                    let blob = ObjectId::from_bytes(*row[40..].first_chunk()?);
-                    return (encode(file, blob) == row).then_some(blob);
+        let row = match &self.dense {
+            None => search(self.count, &key, |at| self.row(at)),
+            Some((firsts, slots)) => {
+                let block = firsts.partition_point(|first| *first <= key).checked_sub(1)?;
+                let mut slot = slots[block % SLOTS].lock().unwrap_or_else(PoisonError::into_inner);
+                let (held, bytes) = &mut *slot;
+                if *held != block {
+                    *held = usize::MAX;
+                    self.read(block, bytes)?;
+                    *held = block;
                 }
+                let rows = bytes.as_chunks().0;
+                search(rows.len(), &key, |at| rows.get(at).copied())
             }
-        }
-        None
+        }?;
+        let blob = ObjectId::from_bytes(*row[40..].first_chunk()?);
+        (encode(file, blob) == row).then_some(blob)
     }
+}
+
+/// The row with this key among `count` that are sorted.
+fn search(count: usize, key: &[u8; KEY], row: impl Fn(usize) -> Option<Row>) -> Option<Row> {
+    let (mut low, mut high) = (0, count);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let found = row(middle)?;
+        match found[..KEY].cmp(key) {
+            Ordering::Less => low = middle + 1,
+            Ordering::Greater => high = middle,
+            Ordering::Equal => return Some(found),
+        }
+    }
+    None
 }
 
 /// What is known of local files.
@@ -148,11 +213,55 @@ pub struct StatCache {
 
 /// What is to be written in place of some cache files.
 #[derive(Debug)]
-pub(super) struct Rewritten {
+pub(super) struct Rewritten<'c> {
     pub(super) path: String,
-    pub(super) bytes: Vec<u8>,
+    noted: &'c Noted,
+    old: Vec<&'c Rows>,
     /// What it says everything of.
     pub(super) replaces: Vec<String>,
+}
+
+impl Rewritten<'_> {
+    /// Writes the rows in order; of two of one file, what was noted counts, or what the smaller file says.
+    pub(super) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let mut failed = Ok(());
+        let noted = self.noted.iter()?.map_while(|row| match row {
+            Ok((key, rest)) => {
+                let mut row = [0; ROW];
+                row[..KEY].copy_from_slice(&key);
+                row[KEY..].copy_from_slice(&*rest);
+                Some(row)
+            }
+            Err(error) => {
+                failed = Err(error);
+                None
+            }
+        });
+        let noted: Box<dyn Iterator<Item = Row>> = Box::new(noted);
+        let mut sources = vec![noted.peekable()];
+        for old in &self.old {
+            let rows: Box<dyn Iterator<Item = Row>> = Box::new(old.iter());
+            sources.push(rows.peekable());
+        }
+        let (mut last, mut gathered) = (None, Vec::with_capacity(GATHERED + ROW));
+        loop {
+            let heads = sources.iter_mut().enumerate();
+            let heads = heads
+                .filter_map(|(at, rows)| rows.peek().and_then(|row| Some((*row.first_chunk::<KEY>()?, at))));
+            let Some((key, at)) = heads.min() else { break };
+            let Some(row) = sources[at].next() else { break };
+            if last.replace(key) != Some(key) {
+                gathered.extend(row);
+            }
+            if gathered.len() >= GATHERED {
+                out.write_all(&gathered)?;
+                gathered.clear();
+            }
+        }
+        drop(sources);
+        failed?;
+        out.write_all(&gathered)
+    }
 }
 
 impl StatCache {
@@ -165,7 +274,7 @@ impl StatCache {
         let opened = names.into_iter().take(MAX_LOOKED_AT).filter_map(|name| Rows::open(media, name));
         let mut files: Vec<Rows> = opened.take(MAX_FILES).collect();
         let is_dense = |rows: &&mut Rows| rows.count <= lookups.saturating_mul(DENSE).min(MAX_ROWS);
-        files.iter_mut().filter(is_dense).for_each(Rows::read_whole);
+        files.iter_mut().filter(is_dense).for_each(Rows::survey);
         Self { files, begun }
     }
 
@@ -174,30 +283,34 @@ impl StatCache {
         self.files.iter().find_map(|rows| rows.find(file))
     }
 
+    /// Notes that this file is stored as that blob, unless a change of it would not show.
+    pub fn note(&self, noted: &mut Noted, file: &Fingerprint, blob: ObjectId) {
+        if file.is_settled(self.begun)
+            && let (key, Some(rest)) = (file.key(), encode(file, blob).last_chunk())
+        {
+            noted.insert_first(key, *rest);
+        }
+    }
+
     /// What to write so that `noted` is known too; `None` when there is nothing to note.
-    pub(super) fn with(&self, noted: &[(Fingerprint, ObjectId)], name: &str) -> Option<Rewritten> {
-        let settled = noted.iter().filter(|(file, _)| file.is_settled(self.begun));
-        let mut rows: Vec<Row> = settled.map(|(file, blob)| encode(file, *blob)).collect();
-        if rows.is_empty() {
+    pub(super) fn with<'c>(&'c self, noted: &'c Noted, name: &str) -> Option<Rewritten<'c>> {
+        if noted.is_empty() {
             return None;
         }
-        let mut replaces = Vec::new();
+        let (mut count, mut old, mut replaces) = (noted.len(), Vec::new(), Vec::new());
         let mut smallest_first: Vec<&Rows> = self.files.iter().collect();
-        smallest_first.sort_by_key(|old| old.count);
-        for old in smallest_first {
-            if old.count > MAX_ROWS {
-                replaces.push(format!("{FOLDER}/{}", old.name));
-            } else if old.count <= rows.len().saturating_mul(MERGE) {
-                let sound = (0..old.count).map_while(|at| old.row(at));
-                rows.extend(sound.filter(|row| check(row) == row[CHECKED..]));
-                replaces.push(format!("{FOLDER}/{}", old.name));
+        smallest_first.sort_by_key(|rows| rows.count);
+        for rows in smallest_first {
+            let is_merged = rows.count <= count.saturating_mul(MERGE);
+            if rows.count > MAX_ROWS || is_merged {
+                replaces.push(format!("{FOLDER}/{}", rows.name));
+            }
+            if rows.count <= MAX_ROWS && is_merged {
+                count += rows.count;
+                old.push(rows);
             }
         }
-        // A stable sort: of two rows of one file, the newly noted one came first.
-        rows.sort_by(|a, b| a[..KEY].cmp(&b[..KEY]));
-        rows.dedup_by(|next, first| next[..KEY] == first[..KEY]);
-        let path = format!("{FOLDER}/{PREFIX}{name}");
-        Some(Rewritten { path, bytes: rows.into_flattened(), replaces })
+        Some(Rewritten { path: format!("{FOLDER}/{PREFIX}{name}"), noted, old, replaces })
     }
 }
 
@@ -222,9 +335,23 @@ mod tests {
         media.create(path).unwrap().write_all(bytes).unwrap();
     }
 
-    fn save(media: &MemoryMedia, noted: &[(Fingerprint, ObjectId)], name: &str) -> usize {
-        let new = StatCache::open(media, BEGUN, 1).with(noted, name).unwrap();
-        write(media, &new.path, &new.bytes);
+    fn note_all(cache: &StatCache, files: &[(Fingerprint, ObjectId)]) -> Noted {
+        let mut noted = Noted::default();
+        files.iter().for_each(|(file, blob)| cache.note(&mut noted, file, *blob));
+        noted
+    }
+
+    fn bytes(new: &Rewritten<'_>) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        new.write(&mut bytes).unwrap();
+        bytes
+    }
+
+    fn save(media: &MemoryMedia, files: &[(Fingerprint, ObjectId)], name: &str) -> usize {
+        let cache = StatCache::open(media, BEGUN, 1);
+        let noted = note_all(&cache, files);
+        let new = cache.with(&noted, name).unwrap();
+        write(media, &new.path, &bytes(&new));
         new.replaces.iter().for_each(|path| media.remove(path).unwrap());
         new.replaces.len()
     }
@@ -264,7 +391,7 @@ mod tests {
             (whole - COARSE_TICK, true),
         ] {
             for touched in [Fingerprint { ctime: time, ..file(1) }, Fingerprint { mtime: time, ..file(1) }] {
-                assert_eq!(cache.with(&[(touched, blob(1))], "a").is_some(), noted, "{touched:?}");
+                assert_eq!(!note_all(&cache, &[(touched, blob(1))]).is_empty(), noted, "{touched:?}");
             }
         }
     }
@@ -286,7 +413,9 @@ mod tests {
     fn damage_is_a_miss_and_never_another_answer() {
         let media = MemoryMedia::new();
         let noted: Vec<_> = (0..20).map(|n| (file(u64::from(n)), blob(n))).collect();
-        let good = StatCache::open(&media, BEGUN, 1).with(&noted, "a").unwrap().bytes;
+        let cache = StatCache::open(&media, BEGUN, 1);
+        let rows = note_all(&cache, &noted);
+        let good = bytes(&cache.with(&rows, "a").unwrap());
         for bad in 0..good.len() {
             let mut bytes = good.clone();
             bytes[bad] ^= 0x40;

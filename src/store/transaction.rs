@@ -20,7 +20,7 @@ use super::object::{self, Kind};
 use super::pack::{self, Compression, Filled, PackFile, SharedPack};
 use super::publish::discard;
 use super::scratch::Scratch;
-use super::sorted::Room;
+use super::sorted::{Coded, Key, Room, Sorted};
 use super::stat_cache::StatCache;
 use super::vault::{Vault, View};
 use super::zip;
@@ -199,7 +199,7 @@ impl Transaction<'_> {
         let raw_len = u32::try_from(body.len()).ok().filter(|&len| len <= max_body(kind));
         let raw_len = raw_len.ok_or(StoreError::ObjectTooLarge(id))?;
         self.builder.add_body(id, kind, codec, raw_len, bytes);
-        self.spill()?;
+        self.spill_index()?;
         Ok(id)
     }
 
@@ -231,14 +231,21 @@ impl Transaction<'_> {
             Some(_) => return Err(StoreError::Collision(id)),
             None => self.builder.add_blob(id, sha256, pointer),
         }
-        self.spill()
+        self.spill_index()
     }
 
     /// Moves to `tmp/` what is held beyond bounds of the rows of the index.
-    fn spill(&mut self) -> Result<(), StoreError> {
+    fn spill_index(&mut self) -> Result<(), StoreError> {
         let mut room =
             Room { media: &*self.vault.media, scratch: &mut self.scratch, most: self.vault.most_held() };
         self.builder.spill(&mut room).map_err(StoreError::io("write", "tmp"))
+    }
+
+    /// Moves rows to `tmp/`, until the transaction ends, when more are held than should be.
+    pub fn spill<K: Key, V: Coded>(&mut self, rows: &mut Sorted<K, V>) -> Result<(), StoreError> {
+        let mut room =
+            Room { media: &*self.vault.media, scratch: &mut self.scratch, most: self.vault.most_held() };
+        rows.spill(&mut room).map_err(StoreError::io("write", "tmp"))
     }
 
     /// Whether content with this hash is stored or being stored, and the packs it is in are there.

@@ -64,6 +64,11 @@ fn whole_file_packs() {
 }
 
 #[test]
+fn spilling() {
+    check(&workloads::spilling(), 16, 100);
+}
+
+#[test]
 fn edit_of_a_large_file() {
     check(&workloads::edited_large(), 40, 100);
 }

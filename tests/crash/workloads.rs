@@ -9,7 +9,7 @@ use hubvault::Repository;
 use hubvault::ops::merge::MergeOptions;
 use hubvault::ops::replay::ReplayOptions;
 use hubvault::ops::squash::SquashOptions;
-use hubvault::ops::{CommitOperation, CommitOptions, InitOptions, OpsError, RepoPath, Timestamp};
+use hubvault::ops::{AddSource, CommitOperation, CommitOptions, InitOptions, OpsError, RepoPath, Timestamp};
 use hubvault::store::media::Media;
 use hubvault::store::media::memory::MemoryMedia;
 use hubvault::store::publish::Change;
@@ -79,6 +79,21 @@ pub(super) fn whole_file() -> Workload {
         let operations =
             [add("plain", noise(1, 530 << 10)), add("pointer", noise(2, 700 << 10)), add("c", vec![7])];
         commit(&open(media)?, "large", &operations, n)
+    })
+}
+
+/// A folder of which the rows of nearly every file go to `tmp/` by themselves, as with far more files.
+pub(super) fn spilling() -> Workload {
+    Workload::new("spilling", &vault(&[vec![add("a/1", noise(0, 300))]]), |media, n| {
+        let folder = tempfile::tempdir().unwrap();
+        for (n, name) in (50..).zip(["a/1", "a/2", "b/1", "b/2", "c"]) {
+            std::fs::create_dir_all(folder.path().join(name).parent().unwrap()).unwrap();
+            std::fs::write(folder.path().join(name), noise(n, 300)).unwrap();
+        }
+        let source = AddSource::Local(folder.path().to_owned());
+        let repository = open(media)?;
+        repository.vault().hold_at_most(100);
+        commit(&repository, "many", &[CommitOperation::Add { path_in_repo: None, source }], n)
     })
 }
 
@@ -211,6 +226,7 @@ pub(super) fn ordinary() -> Vec<Workload> {
         first_commit(),
         many_small(),
         whole_file(),
+        spilling(),
         edited_large(),
         delete_and_copy(),
         branch(),
@@ -234,6 +250,8 @@ fn each_workload_goes_the_way_it_is_there_for() {
     assert_eq!(published(&first_commit(), ".pack"), 0);
     assert_eq!(published(&many_small(), ".pack"), 1);
     assert_eq!(published(&whole_file(), ".pack"), 2);
+    let runs = spilling().trace.iter().filter(|step| step.starts_with("create tmp/")).count();
+    assert!(runs > 12, "{runs}");
     let edited = edited_large();
     assert_eq!(published(&edited, ".pack"), 1);
     let (media, done) = edited.run(|_| ());

@@ -207,7 +207,8 @@ impl<'r> Run<'r, '_> {
         'r: 'v,
     {
         let (vault, now) = (self.repository.vault(), self.context.time.seconds);
-        let Needed { basis, held } = Needed::find(vault, view, (self.options, self.roots), now, self.progress)?;
+        let Needed { basis, held } =
+            Needed::find(vault, view, (self.options, self.roots), now, self.progress)?;
         let plan = Plan::new(&basis)?;
         self.report.tell(&basis, &plan, held, self.options)?;
         Ok((basis, plan))

@@ -9,10 +9,12 @@ use super::resolve::{Choice, Choices, Favor, Resolution, Settled, without_conten
 use super::threeway::Conflict;
 use super::{MergeConflict, entry::BASE};
 use crate::ops::commit::{AddSource, CommitOperation, check_parent};
+use crate::ops::edits::Edit;
 use crate::ops::error::OpsError;
 use crate::ops::local::Links;
-use crate::ops::plan::{Edit, Plan, Totals};
+use crate::ops::plan::{Plan, Totals};
 use crate::ops::transact::attempt;
+use crate::ops::walked::unreadable;
 use crate::ops::{Actor, Repository};
 use crate::snapshot::resolve;
 use crate::snapshot::tree_diff::Leaf;
@@ -137,13 +139,16 @@ impl Repository {
             operations.push(CommitOperation::Add { path_in_repo: Some(path.clone()), source });
         }
         let Some(transaction) = transaction else { return Ok(choices) };
-        let plan = Plan::new(&operations, view, self.root(), Links::default(), &mut |_| ())?;
+        let plan = Plan::new(&operations, transaction, self.root(), Links::default(), &mut |_| ())?;
         let attributes = plan.attributes(&view.catalog, view.catalog.commit(head)?.tree)?;
         let threshold = self.vault().settings().large_file_threshold;
         let is_pointer = |path: &RepoPath, size: u64| size >= threshold || attributes.is_lfs(path.as_str());
         let edits = plan.store(transaction, &is_pointer, None, &mut Totals::default(), &mut |_| ())?;
         for edit in edits {
-            if let Edit::Put(path, mode, id) = edit {
+            let Edit::PutAll(_, files) = edit else { continue };
+            for file in files.iter().map_err(unreadable)? {
+                let (path, file) = file.map_err(unreadable)?;
+                let (mode, id) = *file;
                 add_choice(&mut choices, path.as_str().as_bytes(), Choice::File(Leaf { mode, id }))?;
             }
         }

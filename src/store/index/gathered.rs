@@ -30,14 +30,6 @@ pub(super) struct BodyDraft {
     pub(super) bytes: Vec<u8>,
 }
 
-fn take_u64(bytes: &mut &[u8]) -> Option<u64> {
-    Coded::take(bytes).map(u64::from_le_bytes)
-}
-
-fn take_u32(bytes: &mut &[u8]) -> Option<u32> {
-    Coded::take(bytes).map(u32::from_le_bytes)
-}
-
 fn take_some<'b>(bytes: &mut &'b [u8], len: usize) -> Option<&'b [u8]> {
     let (head, rest) = bytes.split_at_checked(len)?;
     *bytes = rest;
@@ -46,13 +38,13 @@ fn take_some<'b>(bytes: &mut &'b [u8], len: usize) -> Option<&'b [u8]> {
 
 impl Coded for FileDraft {
     fn put(&self, out: &mut Vec<u8>) {
-        out.extend(self.size.to_le_bytes());
-        out.extend((self.extents.len() as u64).to_le_bytes());
+        (self.size, self.extents.len() as u64).put(out);
         self.extents.iter().for_each(|extent| extent.encode(out));
     }
 
     fn take(bytes: &mut &[u8]) -> Option<Self> {
-        let (size, count) = (take_u64(bytes)?, usize::try_from(take_u64(bytes)?).ok()?);
+        let (size, count): (u64, u64) = Coded::take(bytes)?;
+        let count = usize::try_from(count).ok()?;
         let rows = take_some(bytes, count.checked_mul(Extent::LEN)?)?;
         let extents = rows.chunks(Extent::LEN).map(Extent::decode).collect::<Option<_>>()?;
         Some(Self { size, extents })
@@ -75,23 +67,23 @@ impl Coded for BlobDraft {
     }
 }
 
-/// Codec and kind of a body as one byte each; the kinds that have a body.
+/// The kinds that have a body; each is written as its place here.
 const KINDS: [Kind; 3] = [Kind::Tree, Kind::Commit, Kind::Tag];
 
 impl Coded for BodyDraft {
     fn put(&self, out: &mut Vec<u8>) {
         let kind = KINDS.iter().position(|kind| *kind == self.kind).unwrap_or(KINDS.len());
         out.extend([u8::try_from(kind).unwrap_or(u8::MAX), self.codec as u8]);
-        out.extend(self.raw_len.to_le_bytes());
-        out.extend((self.bytes.len() as u64).to_le_bytes());
+        (u64::from(self.raw_len), self.bytes.len() as u64).put(out);
         out.extend_from_slice(&self.bytes);
     }
 
     fn take(bytes: &mut &[u8]) -> Option<Self> {
         let [kind, codec] = Coded::take(bytes)?;
         let (kind, codec) = (*KINDS.get(usize::from(kind))?, Codec::from_byte(codec)?);
-        let (raw_len, len) = (take_u32(bytes)?, usize::try_from(take_u64(bytes)?).ok()?);
-        Some(Self { kind, codec, raw_len, bytes: take_some(bytes, len)?.to_vec() })
+        let (raw_len, len): (u64, u64) = Coded::take(bytes)?;
+        let bytes = take_some(bytes, usize::try_from(len).ok()?)?.to_vec();
+        Some(Self { kind, codec, raw_len: u32::try_from(raw_len).ok()?, bytes })
     }
 
     fn beside(&self) -> usize {

@@ -10,7 +10,7 @@
 //! no more: that bounds the memory. The first failure in order is the one that is reported.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::iter::Peekable;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, available_parallelism};
 
@@ -28,44 +28,63 @@ const BATCH: (usize, u64) = (64, 1 << 20);
 /// Batches each worker may be ahead of the writer.
 const AHEAD: usize = 3;
 
-/// Files to be stored, in the order they are to lie in.
+/// What is to be known of files to be stored, and how they are opened.
 pub trait Sources: Sync {
-    /// Why a file cannot be opened.
+    /// One of them.
+    type File: Send;
+    /// Why a file cannot be opened, or the next one not be found.
     type Error: From<StoreError> + Send;
 
-    /// How many there are.
-    fn count(&self) -> usize;
-
-    /// How long each is said to be; files are shared out by that.
-    fn size(&self, at: usize) -> u64;
+    /// How long it is said to be; files are shared out by that.
+    fn size(&self, file: &Self::File) -> u64;
 
     /// Whether Git sees its LFS pointer.
-    fn is_pointer(&self, at: usize) -> bool;
+    fn is_pointer(&self, file: &Self::File) -> bool;
 
     /// The blob it was stored as, and its size, when it is known to be the same still. It is read all the same
     /// when the vault has that content no longer.
-    fn seen(&self, at: usize) -> Option<(ObjectId, u64)>;
+    fn seen(&self, file: &Self::File) -> Option<(ObjectId, u64)>;
 
     /// Opens it. Called from several threads; what it answers stays on the thread that called.
-    fn open(&self, at: usize) -> Result<Box<dyn Content + '_>, Self::Error>;
+    fn open<'f>(&'f self, file: &'f Self::File) -> Result<Box<dyn Content + 'f>, Self::Error>;
 }
 
+/// Files, or why the next one cannot be told, in the order they are to lie in.
+pub type Files<'f, S> =
+    &'f mut (dyn Iterator<Item = Result<<S as Sources>::File, <S as Sources>::Error>> + Send);
+
 /// What happens to files while they are stored; told in their order.
-#[derive(Debug, Clone, Copy)]
-pub enum Storing {
+#[derive(Debug)]
+pub enum Storing<'f, F> {
     /// This one is next.
-    Begins(usize),
+    Begins(&'f F),
     /// So many more of its bytes were read.
     Read(u64),
-    /// It is stored.
-    Done {
-        /// What it is.
-        stored: StoredFile,
-        /// What tells that file from any other, where there is such a thing.
-        fingerprint: Option<Fingerprint>,
-        /// Whether it was not read, because it had been seen.
-        seen: bool,
-    },
+}
+
+/// What became of a file.
+#[derive(Debug, Clone, Copy)]
+pub struct Done {
+    /// What it is.
+    pub stored: StoredFile,
+    /// What tells that file from any other, where there is such a thing; `None` when it was not read.
+    pub fingerprint: Option<Fingerprint>,
+    /// Whether it was not read, because it had been seen.
+    pub seen: bool,
+}
+
+/// Who is told: of each step, and of each file once it is stored.
+pub struct Told<'t, 'v, S: Sources> {
+    /// What happens to files.
+    pub steps: &'t mut dyn FnMut(Storing<'_, S::File>),
+    /// The files that are stored, in order.
+    pub done: &'t mut dyn FnMut(&mut Transaction<'v>, S::File, Done) -> Result<(), S::Error>,
+}
+
+impl<S: Sources> std::fmt::Debug for Told<'_, '_, S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Told")
+    }
 }
 
 /// What a worker made of a file.
@@ -77,48 +96,61 @@ enum Item<E> {
     Failed(E),
 }
 
-impl Transaction<'_> {
-    /// Stores all of `sources`. `each` is told what happens, and [`Storing::Done`] for every file in order.
+/// Neighbours that one worker takes together, and what came in the place of the next.
+struct Batch<F, E> {
+    files: Vec<F>,
+    failed: Option<E>,
+}
+
+impl<'v> Transaction<'v> {
+    /// Stores all `files` of `sources`.
     ///
     /// # Errors
-    /// What [`Sources::open`] and [`Transaction::add_content`] answer for the first file that fails.
+    /// For the first file that fails, what `files`, [`Sources::open`], [`Transaction::add_content`] and `told` answer.
     pub fn add_all<S: Sources>(
         &mut self,
         sources: &S,
-        each: &mut dyn FnMut(Storing),
+        files: Files<'_, S>,
+        told: &mut Told<'_, 'v, S>,
     ) -> Result<(), S::Error> {
         let workers = available_parallelism().map_or(1, usize::from);
-        self.add_all_with(sources, workers, each)
+        self.add_all_with(sources, files, workers, told)
     }
 
     pub(super) fn add_all_with<S: Sources>(
         &mut self,
         sources: &S,
+        files: Files<'_, S>,
         workers: usize,
-        each: &mut dyn FnMut(Storing),
+        told: &mut Told<'_, 'v, S>,
     ) -> Result<(), S::Error> {
-        let batches = batches(sources);
-        let base = Arc::clone(&self.base);
-        if batches.len() < 2 || workers < 2 {
-            for at in 0..sources.count() {
-                let item = prepare(sources, at, self.compression, &base.catalog);
-                self.store_item(sources, at, item, each)?;
-            }
-            return Ok(());
+        let (base, compression) = (Arc::clone(&self.base), self.compression);
+        let mut batches = Batches { sources, files: files.peekable() };
+        let Some(first) = batches.next() else { return Ok(()) };
+        let has_more = first.failed.is_none() && batches.files.peek().is_some();
+        let mut batches = std::iter::once(first).chain(batches);
+        if !has_more || workers < 2 {
+            return batches.try_for_each(|Batch { files, failed }| {
+                for file in files {
+                    let item = prepare(sources, &file, compression, &base.catalog);
+                    self.store_item(sources, file, item, told)?;
+                }
+                failed.map_or(Ok(()), Err)
+            });
         }
-        let queue = Queue::new(batches.len(), workers * AHEAD);
-        let compression = self.compression;
+        let queue = Queue::new(batches, workers * AHEAD);
         thread::scope(|threads| {
             let _stop = Stop(&queue);
             for _ in 0..workers {
-                threads.spawn(|| work(&queue, &batches, sources, compression, &base.catalog));
+                threads.spawn(|| work(&queue, sources, compression, &base.catalog));
             }
-            for (number, batch) in batches.iter().enumerate() {
-                // Nothing comes when a worker panicked, and then the scope does.
-                let Some(items) = queue.wait_for(number) else { break };
-                for (at, item) in batch.clone().zip(items) {
-                    self.store_item(sources, at, item, each)?;
+            // Nothing comes when a worker panicked, and then the scope does.
+            let mut numbers = 0..;
+            while let Some((items, failed)) = numbers.next().and_then(|number| queue.wait_for(number)) {
+                for (file, item) in items {
+                    self.store_item(sources, file, item, told)?;
                 }
+                failed.map_or(Ok(()), Err)?;
             }
             Ok(())
         })
@@ -127,34 +159,33 @@ impl Transaction<'_> {
     fn store_item<S: Sources>(
         &mut self,
         sources: &S,
-        at: usize,
+        file: S::File,
         item: Item<S::Error>,
-        each: &mut dyn FnMut(Storing),
+        told: &mut Told<'_, 'v, S>,
     ) -> Result<(), S::Error> {
         self.vault.interrupt().check()?;
-        each(Storing::Begins(at));
-        let pointer = sources.is_pointer(at);
+        (told.steps)(Storing::Begins(&file));
+        let pointer = sources.is_pointer(&file);
         let seen = match item {
             Item::Failed(error) => return Err(error),
             Item::Small(small) => {
                 let fingerprint = small.fingerprint;
                 let stored = self.store_small(small)?;
-                each(Storing::Read(stored.size));
-                each(Storing::Done { stored, fingerprint, seen: false });
-                return Ok(());
+                (told.steps)(Storing::Read(stored.size));
+                return (told.done)(self, file, Done { stored, fingerprint, seen: false });
             }
             Item::Seen(blob, size) => self.find_stored(blob, size, pointer)?,
             Item::Large => None,
         };
         if let Some(stored) = seen {
-            each(Storing::Read(stored.size));
-            each(Storing::Done { stored, fingerprint: None, seen: true });
-            return Ok(());
+            (told.steps)(Storing::Read(stored.size));
+            return (told.done)(self, file, Done { stored, fingerprint: None, seen: true });
         }
-        let mut content = sources.open(at)?;
-        let stored = self.add_content(&mut *content, pointer, &mut |n| each(Storing::Read(n)))?;
-        each(Storing::Done { stored, fingerprint: content.fingerprint(), seen: false });
-        Ok(())
+        let mut content = sources.open(&file)?;
+        let stored = self.add_content(&mut *content, pointer, &mut |n| (told.steps)(Storing::Read(n)))?;
+        let fingerprint = content.fingerprint();
+        drop(content);
+        (told.done)(self, file, Done { stored, fingerprint, seen: false })
     }
 
     /// The content that blob `blob` stands for, if all of it is still there and it has that size.
@@ -173,114 +204,126 @@ impl Transaction<'_> {
 }
 
 /// Shares files out: neighbours together, large ones alone.
-fn batches<S: Sources>(sources: &S) -> Vec<Range<usize>> {
-    let mut batches: Vec<Range<usize>> = Vec::new();
-    let mut bytes = 0;
-    for at in 0..sources.count() {
-        let size = sources.size(at);
-        let fits = |last: &&mut Range<usize>| last.len() < BATCH.0 && bytes + size <= BATCH.1;
-        if let Some(last) = batches.last_mut().filter(fits) {
-            last.end = at + 1;
-            bytes += size;
-        } else {
-            batches.push(at..at + 1);
-            bytes = size;
+struct Batches<'s, S: Sources, I: Iterator> {
+    sources: &'s S,
+    files: Peekable<I>,
+}
+
+impl<S: Sources, I: Iterator<Item = Result<S::File, S::Error>>> Iterator for Batches<'_, S, I> {
+    type Item = Batch<S::File, S::Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut batch = Batch { files: Vec::new(), failed: None };
+        let mut bytes = 0;
+        while let Some(next) = self.files.peek() {
+            if let Ok(file) = next {
+                bytes += self.sources.size(file);
+                let fits = batch.files.len() < BATCH.0 && bytes <= BATCH.1;
+                if !fits && !batch.files.is_empty() {
+                    break;
+                }
+            }
+            match self.files.next()? {
+                Ok(file) => batch.files.push(file),
+                Err(error) => {
+                    batch.failed = Some(error);
+                    break;
+                }
+            }
         }
+        (!batch.files.is_empty() || batch.failed.is_some()).then_some(batch)
     }
-    batches
 }
 
 fn prepare<S: Sources>(
     sources: &S,
-    at: usize,
+    file: &S::File,
     compression: Compression,
     catalog: &Catalog,
 ) -> Item<S::Error> {
-    if let Some((blob, size)) = sources.seen(at) {
+    if let Some((blob, size)) = sources.seen(file) {
         return Item::Seen(blob, size);
     }
-    if sources.size(at) >= WHOLE_FILE {
+    if sources.size(file) >= WHOLE_FILE {
         return Item::Large;
     }
-    let mut content = match sources.open(at) {
+    let mut content = match sources.open(file) {
         Ok(content) => content,
         Err(error) => return Item::Failed(error),
     };
     if content.size() >= WHOLE_FILE {
         return Item::Large;
     }
-    match Small::read(&mut *content, sources.is_pointer(at), compression, catalog) {
+    match Small::read(&mut *content, sources.is_pointer(file), compression, catalog) {
         Ok(small) => Item::Small(small),
         Err(error) => Item::Failed(error.into()),
     }
 }
 
+/// What a worker made of a batch: its files, each with what it is, and what came in the place of the next.
+type Made<S> = (Vec<(<S as Sources>::File, Item<<S as Sources>::Error>)>, Option<<S as Sources>::Error>);
+
 fn work<S: Sources>(
-    queue: &Queue<Vec<Item<S::Error>>>,
-    batches: &[Range<usize>],
+    queue: &Queue<impl Iterator<Item = Batch<S::File, S::Error>>, Made<S>>,
     sources: &S,
     compression: Compression,
     catalog: &Catalog,
 ) {
     let stop = Stop(queue);
-    while let Some(number) = queue.take() {
-        let items = batches[number].clone().map(|at| prepare(sources, at, compression, catalog));
-        queue.put(number, items.collect());
+    while let Some((number, Batch { files, failed })) = queue.take() {
+        let items = files.into_iter().map(|file| {
+            let item = prepare(sources, &file, compression, catalog);
+            (file, item)
+        });
+        queue.put(number, (items.collect(), failed));
     }
     // Only a panic stops the others.
     std::mem::forget(stop);
 }
 
 /// Numbered work handed out in order, whose results are taken in order.
-struct Queue<T> {
-    count: usize,
+struct Queue<I, T> {
     window: usize,
-    state: Mutex<State<T>>,
+    state: Mutex<State<I, T>>,
     changed: Condvar,
 }
 
-struct State<T> {
+struct State<I, T> {
+    /// What is still to be done; `None` when there is no more.
+    work: Option<I>,
     next: usize,
     taken: usize,
     done: BTreeMap<usize, T>,
     stopped: bool,
 }
 
-impl<T> Queue<T> {
-    fn new(count: usize, window: usize) -> Self {
-        let state = State { next: 0, taken: 0, done: BTreeMap::new(), stopped: false };
-        Self { count, window, state: Mutex::new(state), changed: Condvar::new() }
+impl<I: Iterator, T> Queue<I, T> {
+    fn new(work: I, window: usize) -> Self {
+        let state = State { work: Some(work), next: 0, taken: 0, done: BTreeMap::new(), stopped: false };
+        Self { window, state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    fn state(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wait<'a>(&self, state: MutexGuard<'a, State<T>>) -> MutexGuard<'a, State<T>> {
-        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The next number to work on; `None` when there is none, or no use.
-    fn take(&self) -> Option<usize> {
+    /// The next work, with its number; `None` when there is none, or no use.
+    fn take(&self) -> Option<(usize, I::Item)> {
         let mut state = self.state();
         loop {
-            if state.stopped || state.next == self.count {
+            if state.stopped || state.work.is_none() {
                 return None;
             }
             if state.next < state.taken + self.window {
+                let Some(work) = state.work.as_mut().and_then(Iterator::next) else {
+                    state.work = None;
+                    self.changed.notify_all();
+                    return None;
+                };
                 state.next += 1;
-                return Some(state.next - 1);
+                return Some((state.next - 1, work));
             }
             state = self.wait(state);
         }
     }
 
-    fn put(&self, number: usize, result: T) {
-        self.state().done.insert(number, result);
-        self.changed.notify_all();
-    }
-
-    /// The result of `number`, each asked for in turn.
+    /// The result of `number`, each asked for in turn; `None` behind the last.
     fn wait_for(&self, number: usize) -> Option<T> {
         let mut state = self.state();
         loop {
@@ -289,7 +332,7 @@ impl<T> Queue<T> {
                 self.changed.notify_all();
                 return Some(result);
             }
-            if state.stopped {
+            if state.stopped || (state.work.is_none() && number == state.next) {
                 return None;
             }
             state = self.wait(state);
@@ -297,10 +340,25 @@ impl<T> Queue<T> {
     }
 }
 
-/// Tells everybody to stop when it is dropped.
-struct Stop<'a, T>(&'a Queue<T>);
+impl<I, T> Queue<I, T> {
+    fn state(&self) -> MutexGuard<'_, State<I, T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
-impl<T> Drop for Stop<'_, T> {
+    fn wait<'a>(&self, state: MutexGuard<'a, State<I, T>>) -> MutexGuard<'a, State<I, T>> {
+        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, number: usize, result: T) {
+        self.state().done.insert(number, result);
+        self.changed.notify_all();
+    }
+}
+
+/// Tells everybody to stop when it is dropped.
+struct Stop<'a, I, T>(&'a Queue<I, T>);
+
+impl<I, T> Drop for Stop<'_, I, T> {
     fn drop(&mut self) {
         self.0.state().stopped = true;
         self.0.changed.notify_all();

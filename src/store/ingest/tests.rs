@@ -386,28 +386,51 @@ struct Many {
     files: Vec<Vec<u8>>,
     seen: Vec<Option<ObjectId>>,
     fails: Option<usize>,
+    /// The one that cannot be told any more.
+    lost: Option<usize>,
 }
 
 impl Sources for Many {
+    type File = usize;
     type Error = StoreError;
 
-    fn count(&self) -> usize {
-        self.files.len()
-    }
-    fn size(&self, at: usize) -> u64 {
+    fn size(&self, &at: &usize) -> u64 {
         self.files[at].len() as u64
     }
-    fn is_pointer(&self, at: usize) -> bool {
+    fn is_pointer(&self, &at: &usize) -> bool {
         at.is_multiple_of(3)
     }
-    fn seen(&self, at: usize) -> Option<(ObjectId, u64)> {
-        self.seen.get(at).copied().flatten().map(|blob| (blob, self.size(at)))
+    fn seen(&self, at: &usize) -> Option<(ObjectId, u64)> {
+        self.seen.get(*at).copied().flatten().map(|blob| (blob, self.size(at)))
     }
-    fn open(&self, at: usize) -> Result<Box<dyn Content + '_>, StoreError> {
+    fn open<'f>(&'f self, &at: &'f usize) -> Result<Box<dyn Content + 'f>, StoreError> {
         if self.fails.is_some_and(|fails| at >= fails) {
             return Err(StoreError::SourceChanged(at.to_string()));
         }
         Ok(Box::new(Bytes::new("many", &self.files[at])))
+    }
+}
+
+impl Many {
+    /// Stores all, or as far as they are found.
+    fn store(
+        &self,
+        transaction: &mut Transaction<'_>,
+        workers: usize,
+    ) -> Result<Vec<StoredFile>, StoreError> {
+        let mut stored = Vec::new();
+        let mut done = |_: &mut Transaction<'_>, at: usize, done: Done| {
+            assert_eq!(at, stored.len());
+            stored.push(done.stored);
+            Ok(())
+        };
+        let mut files = (0..self.files.len()).map(|at| {
+            let lost = self.lost.is_some_and(|lost| at == lost);
+            if lost { Err(StoreError::SourceChanged("lost".to_owned())) } else { Ok(at) }
+        });
+        let mut told = Told { steps: &mut |_| (), done: &mut done };
+        transaction.add_all_with(self, &mut files, workers, &mut told)?;
+        Ok(stored)
     }
 }
 
@@ -420,7 +443,7 @@ fn many() -> Many {
         3 => noise(1, 200 << 10),
         _ => noise(n, 9000),
     };
-    Many { files: (0..150).map(file).collect(), seen: Vec::new(), fails: None }
+    Many { files: (0..150).map(file).collect(), seen: Vec::new(), fails: None, lost: None }
 }
 
 fn store_many(sources: &Many, workers: usize) -> (MemoryMedia, Vec<StoredFile>) {
@@ -432,12 +455,7 @@ fn store_many_held(sources: &Many, workers: usize, held: usize) -> (MemoryMedia,
     let (media, vault) = new_vault();
     vault.hold_at_most(held);
     let mut transaction = vault.begin(context(1)).unwrap();
-    let mut stored = Vec::new();
-    let mut each = |event| match event {
-        Storing::Done { stored: file, .. } => stored.push(file),
-        Storing::Begins(_) | Storing::Read(_) => {}
-    };
-    transaction.add_all_with(sources, workers, &mut each).unwrap();
+    let stored = sources.store(&mut transaction, workers).unwrap();
     transaction.publish(Change::default()).unwrap();
     drop(transaction);
     (media, stored)
@@ -472,12 +490,13 @@ fn how_much_is_held_in_memory_changes_nothing() {
 
 #[test]
 fn the_first_failure_in_order_is_reported_whoever_found_it() {
-    let sources = Many { fails: Some(100), ..many() };
-    for workers in [1, 4] {
-        let (_, vault) = new_vault();
-        let mut transaction = vault.begin(context(1)).unwrap();
-        let failed = transaction.add_all_with(&sources, workers, &mut |_| ()).unwrap_err();
-        assert!(matches!(&failed, StoreError::SourceChanged(at) if at == "100"), "{failed}");
+    for (fails, lost, first) in [(100, None, "100"), (100, Some(99), "lost"), (100, Some(101), "100")] {
+        let sources = Many { fails: Some(fails), lost, ..many() };
+        for workers in [1, 4] {
+            let (_, vault) = new_vault();
+            let failed = sources.store(&mut vault.begin(context(1)).unwrap(), workers).unwrap_err();
+            assert!(matches!(&failed, StoreError::SourceChanged(at) if at == first), "{failed}");
+        }
     }
 }
 
@@ -489,7 +508,7 @@ fn what_was_seen_is_read_all_the_same_when_the_vault_does_not_have_it() {
     let seen = Many { seen: stored.iter().map(all).collect(), fails: Some(0), ..many() };
     let again = |seen: &Many| {
         let vault = Vault::open(Arc::new(media.clone()) as Arc<dyn Media>).unwrap();
-        vault.begin(context(2)).unwrap().add_all_with(seen, 2, &mut |_| ())
+        seen.store(&mut vault.begin(context(2)).unwrap(), 2)
     };
     again(&seen).unwrap();
     // Another size, another kind of blob, no such blob, a lost pack.

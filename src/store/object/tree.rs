@@ -7,6 +7,7 @@
 use std::cmp::Ordering;
 
 use super::{DecodeError, Kind, ObjectId, id_of, shown};
+use crate::store::sorted::Coded;
 
 /// What an entry is. Git's other modes (submodules `160000`, the historical `100664`) have no place here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,6 +57,19 @@ impl Mode {
             Self::Directory => Kind::Tree,
             Self::File | Self::Executable | Self::Symlink => Kind::Blob,
         }
+    }
+}
+
+impl Coded for Mode {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.push(*self as u8);
+    }
+
+    fn take(bytes: &mut &[u8]) -> Option<Self> {
+        let [byte] = Coded::take(bytes)?;
+        [Self::File, Self::Executable, Self::Symlink, Self::Directory]
+            .into_iter()
+            .find(|mode| *mode as u8 == byte)
     }
 }
 
