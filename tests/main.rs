@@ -12,6 +12,7 @@
 
 mod architecture;
 mod cli;
+mod cost;
 mod crash;
 mod documents;
 mod fuzz_corpus;

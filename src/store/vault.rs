@@ -16,6 +16,7 @@ use super::frame;
 use super::id::{ObjectId, PackId};
 use super::index::BlockCache;
 use super::interrupt::Interrupt;
+use super::log::opening::{self, Opening};
 use super::log::scan::{self, Warning};
 use super::log::state::State;
 use super::media::Media;
@@ -147,7 +148,7 @@ impl Vault {
 
     fn newest(&self) -> Result<Arc<View>, StoreError> {
         let current = self.view();
-        let Ok(tail) = scan::tail(&*self.media, current.state.tip) else {
+        let Ok(tail) = scan::since(&*self.media, current.state.tip) else {
             // What we saw may have been passed over since, by a writer who could not see all of it.
             return first_view(&self.media, &self.cache).map(Arc::new);
         };
@@ -193,21 +194,12 @@ fn settled(
 }
 
 fn first_view(media: &Arc<dyn Media>, cache: &Arc<BlockCache>) -> Result<View, StoreError> {
-    let (checkpoint, mut warnings) = scan::checkpoint(&**media)?;
+    let Opening { checkpoint, tail } = opening::open(&**media)?;
     let mut state = checkpoint.map(State::from_checkpoint).unwrap_or_default();
-    let tail = match scan::tail(&**media, state.tip) {
-        Ok(tail) => tail,
-        // A checkpoint is only a shortcut: the whole log decides.
-        Err(error) => {
-            state = State::default();
-            scan::tail(&**media, None).map_err(|_| error)?
-        }
-    };
     tail.records.iter().for_each(|(record, checksum)| state.fold(record, *checksum));
     state.next = tail.next;
-    warnings.extend(tail.warnings);
     let catalog = Catalog::open(media, &state, cache, None);
-    Ok(View { state, catalog, warnings })
+    Ok(View { state, catalog, warnings: tail.warnings })
 }
 
 /// Reads the marker.

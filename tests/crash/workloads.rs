@@ -3,6 +3,7 @@
 //! One workload for each way the store lays out and publishes what it is given, small enough to be cut at every
 //! step. What each is there for is checked on its trace, so that a change of some limit cannot empty it.
 
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use hubvault::Repository;
@@ -41,14 +42,19 @@ pub(super) fn vault_before(next: u64) -> MemoryMedia {
     let media = vault(&[vec![add("a", b"a".to_vec())]]);
     let repository = open(&media).unwrap();
     let first = repository.vault().view().state.next;
-    for n in first..next {
+    without_files(&repository, first..next);
+    media
+}
+
+/// Transactions with these numbers, which bring no file.
+pub(super) fn without_files(repository: &Repository, numbers: Range<u64>) {
+    for n in numbers {
         let mut nonce = [1; 16];
         nonce[..8].copy_from_slice(&n.to_le_bytes());
         let time = Timestamp { seconds: 1_700_000_000, offset_minutes: 0 };
         let context = Context { time, actor: "A <a>".into(), command: "test".into(), nonce };
         repository.vault().begin(context).unwrap().publish(Change::default()).unwrap();
     }
-    media
 }
 
 /// A vault whose next transaction is number 998, made once.

@@ -6,9 +6,11 @@
 //! ```
 //!
 //! State is the fold of the log ([`state`]); nothing else says what a ref is or which indexes are live.
-//! [`record`] is the bytes, [`scan`] finds the files and decides which of them count, [`backward`] reads from the end.
+//! [`record`] is the bytes, [`scan`] finds the files and decides which of them count, [`opening`] where to begin,
+//! [`backward`] reads from the end.
 
 pub mod backward;
+pub mod opening;
 pub mod record;
 pub mod scan;
 pub mod state;

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 
 use super::record::{CHECKPOINT, Checkpoint, Previous, RECORD, Record};
-use super::{BUCKET, CHECKPOINT_EVERY, MAX_SEQ, bucket_path, checkpoint_path, record_path};
+use super::{BUCKET, MAX_SEQ, bucket_path, checkpoint_path, record_path};
 use crate::store::error::StoreError;
 use crate::store::frame::{self, Checksum, FrameError};
 use crate::store::index;
@@ -28,7 +28,7 @@ pub struct Warning {
 }
 
 /// What a record file holds.
-enum Found {
+pub(super) enum Found {
     /// A whole record, its checksum, and what became of the files it brought.
     Whole(Box<Record>, Checksum, Files),
     /// Never written to its end: to be passed over if nothing was built on it.
@@ -39,7 +39,7 @@ enum Found {
 
 /// The packs and the index a record brought.
 #[derive(Default)]
-struct Files {
+pub(super) struct Files {
     /// Whether any of them is there.
     present: bool,
     /// Those that are not.
@@ -129,6 +129,9 @@ pub struct Tail {
     pub next: u64,
     /// Records that were passed over.
     pub warnings: Vec<Warning>,
+    /// Whether one of the records has all its files: then every record before these counts, whatever became of its
+    /// files.
+    pub is_certain: bool,
 }
 
 /// Reads the records after `from` (or all of them).
@@ -137,11 +140,25 @@ pub struct Tail {
 /// [`StoreError::Damaged`] when a record that others were built on is missing or damaged, or when the newest
 /// one was changed after it was written.
 pub fn tail(media: &dyn Media, from: Option<Previous>) -> Result<Tail, StoreError> {
-    let (mut found, next) = read_all(media, from.map_or(1, |at| at.seq + 1))?;
+    judge(read_all(media, from, &|next| record_from(media, next))?, from)
+}
+
+/// As [`tail`], for a state that was read before: its end was looked for among all names then, and what was published
+/// since came one after the other. So it ends where the next two numbers are free.
+pub fn since(media: &dyn Media, tip: Option<Previous>) -> Result<Tail, StoreError> {
+    let beyond = |next| if has_grown(media, next + 1) { record_from(media, next) } else { Ok(None) };
+    judge(read_all(media, tip, &beyond)?, tip)
+}
+
+/// Which of the records after `from` count.
+pub(super) fn judge(
+    (mut found, next): (BTreeMap<u64, Found>, u64),
+    from: Option<Previous>,
+) -> Result<Tail, StoreError> {
     let chain = chain(&mut found, from)?;
     let retired = Retired::of(&found, &chain);
-    let counting = counting(&found, &chain, &retired);
-    let mut tail = Tail { records: Vec::new(), next, warnings: Vec::new() };
+    let (counting, is_certain) = counting(&found, &chain, &retired);
+    let mut tail = Tail { records: Vec::new(), next, warnings: Vec::new(), is_certain };
     for (seq, found) in found {
         let place = chain.binary_search(&seq);
         match (found, place) {
@@ -196,8 +213,14 @@ impl Found {
     }
 }
 
-/// Every record file from number `first` on, and the number after the last.
-fn read_all(media: &dyn Media, first: u64) -> Result<(BTreeMap<u64, Found>, u64), StoreError> {
+/// Every record file after `from`, and the number after the last. `beyond` answers the first number from one that has no
+/// file on that has.
+pub(super) fn read_all(
+    media: &dyn Media,
+    from: Option<Previous>,
+    beyond: &dyn Fn(u64) -> Result<Option<u64>, StoreError>,
+) -> Result<(BTreeMap<u64, Found>, u64), StoreError> {
+    let first = from.map_or(1, |at| at.seq + 1);
     let mut found = BTreeMap::new();
     let mut next = first;
     loop {
@@ -208,7 +231,7 @@ fn read_all(media: &dyn Media, first: u64) -> Result<(BTreeMap<u64, Found>, u64)
         }
         // Numbers are never skipped, so this is the end, or a lost file, or a record published since. Only
         // numbers that have a file are looked at: a hostile name must not keep us counting.
-        match record_from(media, next)? {
+        match beyond(next)? {
             Some(seq) => next = seq,
             None => break,
         }
@@ -269,8 +292,10 @@ const JUDGED: usize = 8;
 /// them, do not: a copy made while a writer was at work lacks them. But when content that came later is there,
 /// what is missing was lost, and must not take the rest along. Files that a later record retired are not missed,
 /// if that record counts.
-fn counting(found: &BTreeMap<u64, Found>, chain: &[u64], retired: &Retired) -> usize {
-    let mut counting = chain.len();
+///
+/// Also whether that would be the same for all records before them, whatever these say and brought.
+fn counting(found: &BTreeMap<u64, Found>, chain: &[u64], retired: &Retired) -> (usize, bool) {
+    let (mut counting, mut is_certain) = (chain.len(), true);
     for _ in 0..JUDGED {
         let files = |at: usize| match found.get(&chain[at]) {
             Some(Found::Whole(_, _, files)) => Some((files, retired.missing(files, at, counting))),
@@ -278,17 +303,18 @@ fn counting(found: &BTreeMap<u64, Found>, chain: &[u64], retired: &Retired) -> u
         };
         let is_whole = |at: usize| matches!(files(at), Some((files, None)) if files.present);
         let certain = (0..counting).rev().find(|&at| is_whole(at)).map_or(0, |at| at + 1);
+        is_certain &= certain > 0;
         let first_missing = (certain..counting).find(|&at| matches!(files(at), Some((_, Some(_)))));
         match first_missing {
             Some(fewer) => counting = fewer,
             None => break,
         }
     }
-    counting
+    (counting, is_certain)
 }
 
 /// Names of the files in one folder of the log.
-fn names(media: &dyn Media, bucket: u64) -> Result<Vec<String>, StoreError> {
+pub(super) fn names(media: &dyn Media, bucket: u64) -> Result<Vec<String>, StoreError> {
     let path = bucket_path(bucket * BUCKET);
     match media.list(&path) {
         Ok(names) => Ok(names),
@@ -299,7 +325,7 @@ fn names(media: &dyn Media, bucket: u64) -> Result<Vec<String>, StoreError> {
 
 /// Numbers of the files with this ending among the names in one folder of the log, ascending. Only names that we
 /// would give: any other is a stranger's.
-fn numbers(names: &[String], bucket: u64, ending: &str) -> Vec<u64> {
+pub(super) fn numbers(names: &[String], bucket: u64, ending: &str) -> Vec<u64> {
     let ours = |name: &String| number(name, 9, ending).filter(|number| number / BUCKET == bucket);
     let mut found: Vec<u64> = names.iter().filter_map(ours).collect();
     found.sort_unstable();
@@ -314,7 +340,7 @@ fn number(name: &str, width: usize, ending: &str) -> Option<u64> {
     if ours { digits.parse().ok() } else { None }
 }
 
-fn buckets(media: &dyn Media) -> Result<Vec<u64>, StoreError> {
+pub(super) fn buckets(media: &dyn Media) -> Result<Vec<u64>, StoreError> {
     let names = media.list("log").map_err(StoreError::io("list", "log"))?;
     let ours = |name: &String| number(name, 6, "").filter(|&bucket| bucket < MAX_SEQ / BUCKET);
     let mut found: Vec<u64> = names.iter().filter_map(ours).collect();
@@ -334,44 +360,6 @@ fn record_from(media: &dyn Media, seq: u64) -> Result<Option<u64>, StoreError> {
     Ok(None)
 }
 
-/// The checkpoint to start from: the newest good one that leaves at least [`CHECKPOINT_EVERY`] records to be
-/// read and checked against the files they brought. An unreadable one is passed over with a warning.
-pub fn checkpoint(media: &dyn Media) -> Result<(Option<Checkpoint>, Vec<Warning>), StoreError> {
-    let mut newest = None;
-    let mut warnings = Vec::new();
-    for bucket in buckets(media)?.into_iter().rev() {
-        let names = names(media, bucket)?;
-        if newest.is_none() {
-            newest = numbers(&names, bucket, ".record").pop();
-            if let Some(checkpoint) = newest.and_then(|newest| earlier(media, newest, bucket)) {
-                return Ok((Some(checkpoint), warnings));
-            }
-        }
-        for seq in numbers(&names, bucket, ".checkpoint").into_iter().rev() {
-            if newest.is_none_or(|newest| seq.saturating_add(CHECKPOINT_EVERY) > newest) {
-                continue;
-            }
-            match read_checkpoint(media, seq) {
-                Ok(checkpoint) => return Ok((Some(checkpoint), warnings)),
-                Err(error) => {
-                    warnings.push(Warning {
-                        file: checkpoint_path(seq),
-                        detail: format!("passed over: {error}"),
-                    });
-                }
-            }
-        }
-    }
-    Ok((None, warnings))
-}
-
-/// The checkpoint to start from when it is in a folder before that of the newest record, and good: its number is known,
-/// and that folder, which is full, need not be listed.
-fn earlier(media: &dyn Media, newest: u64, bucket: u64) -> Option<Checkpoint> {
-    let seq = newest.checked_sub(CHECKPOINT_EVERY)? / CHECKPOINT_EVERY * CHECKPOINT_EVERY;
-    if seq == 0 || seq / BUCKET == bucket { None } else { read_checkpoint(media, seq).ok() }
-}
-
 /// Every checkpoint there is, by the transaction it follows: what `verify` looks at.
 pub fn checkpoints(media: &dyn Media) -> Result<Vec<(u64, Result<Checkpoint, StoreError>)>, StoreError> {
     let mut found = Vec::new();
@@ -385,7 +373,7 @@ pub fn checkpoints(media: &dyn Media) -> Result<Vec<(u64, Result<Checkpoint, Sto
     Ok(found)
 }
 
-fn read_checkpoint(media: &dyn Media, seq: u64) -> Result<Checkpoint, StoreError> {
+pub(super) fn read_checkpoint(media: &dyn Media, seq: u64) -> Result<Checkpoint, StoreError> {
     let path = checkpoint_path(seq);
     let bytes = read_file(media, &path).map_err(StoreError::reading(&path))?;
     let (checkpoint, _) =
@@ -399,58 +387,6 @@ fn read_checkpoint(media: &dyn Media, seq: u64) -> Result<Checkpoint, StoreError
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::id::IndexId;
-    use crate::store::media::memory::MemoryMedia;
-    use crate::store::pack::Compression;
-
-    fn write(memory: &MemoryMedia, path: &str, bytes: &[u8]) {
-        let mut sink = memory.create(path).unwrap();
-        sink.write_all(bytes).unwrap();
-        sink.sync().unwrap();
-    }
-
-    /// A log whose records are empty files: looking for the checkpoint reads names only.
-    fn log(newest: u64, checkpoints: &[u64]) -> MemoryMedia {
-        let memory = MemoryMedia::new();
-        ["log", "log/000000", "log/000001"].iter().for_each(|folder| memory.create_dir(folder).unwrap());
-        for &seq in checkpoints {
-            let at = Previous { seq, checksum: frame::encode(RECORD, &seq).1 };
-            let (refs, default_branch) = (BTreeMap::new(), "refs/heads/main".parse().unwrap());
-            let (indexes, retired_packs) = (Vec::<IndexId>::new(), std::collections::BTreeSet::new());
-            let checkpoint = Checkpoint {
-                at,
-                refs,
-                default_branch,
-                compression: Compression::default(),
-                indexes,
-                retired_packs,
-                collected: 0,
-            };
-            write(&memory, &checkpoint_path(seq), &frame::encode(CHECKPOINT, &checkpoint).0);
-        }
-        (1..=newest).for_each(|seq| write(&memory, &record_path(seq), b""));
-        memory
-    }
-
-    #[test]
-    fn the_newest_checkpoint_that_leaves_enough_records_is_found_on_both_sides_of_a_folders_end() {
-        let every: Vec<u64> = (1..17).map(|n| n * CHECKPOINT_EVERY).collect();
-        let at = |memory: &MemoryMedia| {
-            let (found, warnings) = checkpoint(memory).unwrap();
-            (found.map(|found| found.at.seq), warnings.len())
-        };
-        for (newest, expected) in [(60, None), (127, None), (128, Some(64)), (999, Some(896))] {
-            assert_eq!(at(&log(newest, &every)), (expected, 0), "{newest}");
-        }
-        for (newest, expected) in [(1000, 896), (1023, 896), (1024, 960), (1087, 960), (1088, 1024)] {
-            assert_eq!(at(&log(newest, &every)), (Some(expected), 0), "{newest}");
-        }
-        let memory = log(1010, &every);
-        memory.corrupt(&checkpoint_path(896), |bytes| bytes[100] ^= 1).unwrap();
-        assert_eq!(at(&memory), (Some(832), 1), "a damaged one is passed over with a warning");
-        memory.remove_file(&checkpoint_path(896)).unwrap();
-        assert_eq!(at(&memory), (Some(832), 0), "a lost one is not missed");
-    }
 
     #[test]
     fn a_name_is_ours_when_we_would_give_it() {
