@@ -165,7 +165,7 @@ impl Walk {
         if self.respect_ignore {
             builder.git_ignore(true).require_git(false).add_custom_ignore_filename(IGNORE_FILE);
         }
-        let finds = Mutex::new(Ok((Walked::new(top, path), spill)));
+        let finds = Mutex::new(Ok((Walked::new(top, path, self.links), spill)));
         let this = &*self;
         builder.build_parallel().run(|| {
             let finds = &finds;

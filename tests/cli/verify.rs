@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::{Desk, entries};
+use crate::samples::noise;
 
 #[test]
 fn a_healthy_vault() {
@@ -60,4 +61,26 @@ fn damage_is_named_with_what_it_affects_and_the_rest_stays_readable() {
     let run = desk.on(["verify"]);
     let said = format!("{}{}", run.out, run.err);
     assert!(run.code == Some(5) && said.contains(&pack) && said.contains("missing"), "{run:#?}");
+}
+
+#[test]
+fn a_commit_that_lacks_a_file_is_named_and_comes_back_with_it() {
+    let desk = Desk::new();
+    desk.commit_file("first", "1");
+    let packs = || -> Vec<_> {
+        let names = fs::read_dir(desk.path("vault/packs")).unwrap().map(|entry| entry.unwrap().path());
+        names.filter(|path| path.extension().is_some_and(|ending| ending == "pack")).collect()
+    };
+    desk.write("in/weights.bin", noise(1, 600_000));
+    let head = desk.commit(["--add", ".=in"]);
+    let [pack] = packs().try_into().unwrap();
+    fs::rename(&pack, desk.path("lost")).unwrap();
+    let run = desk.on(["verify", "--full"]).ok();
+    let name = pack.file_name().unwrap().to_str().unwrap().to_owned();
+    for word in ["(commit: test) is passed over", &name, "put it back", "before anything is committed"] {
+        assert!(run.err.contains(word), "{word}: {}", run.err);
+    }
+    assert_ne!(desk.head(), head);
+    fs::rename(desk.path("lost"), pack).unwrap();
+    assert_eq!(desk.head(), head);
 }

@@ -170,7 +170,7 @@ pub(super) fn judge(
                 tail.records.push((*record, checksum));
             }
             (passed, place) => {
-                let detail = format!("transaction {seq} is passed over: {}", passed.why_not(place.is_ok()));
+                let detail = passed.passed_over(seq, place.is_ok());
                 tail.warnings.push(Warning { file: record_path(seq), detail });
             }
         }
@@ -210,6 +210,22 @@ impl Found {
                 None => "later ones were built on what came before it".to_owned(),
             },
         }
+    }
+
+    /// The same with what it did, and what brings it back where that can be.
+    fn passed_over(&self, seq: u64, in_chain: bool) -> String {
+        let why = self.why_not(in_chain);
+        let Self::Whole(record, _, files) = self else {
+            return format!("transaction {seq} is passed over: {why}");
+        };
+        let what = record.refs.first().map_or(&record.command, |change| &change.message);
+        let advice = if in_chain && !files.missing.is_empty() {
+            "; put it back, from where this vault was copied, before anything is committed here: the next commit settles \
+             that this one never was"
+        } else {
+            ""
+        };
+        format!("transaction {seq} ({what}) is passed over: {why}{advice}")
     }
 }
 
