@@ -14,6 +14,7 @@ use super::index::{self, BlockCache, Extent, FileRow, Index, Row};
 use super::log::state::State;
 use super::media::Media;
 
+pub mod checked;
 mod content;
 mod found;
 mod objects;

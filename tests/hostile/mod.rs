@@ -27,6 +27,7 @@ mod frames;
 mod history;
 #[cfg(unix)]
 mod links;
+mod unread;
 
 static NONCE: AtomicU64 = AtomicU64::new(1);
 

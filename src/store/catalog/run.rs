@@ -18,21 +18,7 @@ impl Catalog {
     /// The chunks of a pack from the one that holds the decoded byte at `position` on, at most `most` of them. There
     /// is at least one, and they follow each other without a gap.
     pub fn chunks_at(&self, pack: &Pack, position: u64, most: usize) -> Result<Vec<ChunkRow>, StoreError> {
-        let (ordinal, first) = pack.index.chunk_at(&pack.row, position)?;
-        let end = pack.row.first_chunk.saturating_add(pack.row.chunk_count);
-        let count = most.min(end.saturating_sub(ordinal) as usize);
-        let mut rows = pack.index.rows_at::<ChunkRow>(ordinal, u32::try_from(count).unwrap_or(1))?;
-        if rows.first() != Some(&first) {
-            rows = vec![first];
-        }
-        let follow = |pair: &[ChunkRow]| pair[1].raw_start == pair[0].raw_start + u64::from(pair[0].raw_len);
-        if !rows.windows(2).all(follow) {
-            return Err(StoreError::damaged(
-                &pack.file(),
-                "its index lists chunks that do not follow each other",
-            ));
-        }
-        Ok(rows)
+        Ok(numbered_chunks_at(pack, position, most)?.1)
     }
 
     /// Fills `buffer` with the bytes of the chunks `rows`, which [`raw_run`] chose to go there; each is checked.
@@ -60,6 +46,29 @@ impl Catalog {
             file.will_need(stored_start, len);
         }
     }
+}
+
+/// As [`Catalog::chunks_at`], with the number of the first one in the index that describes the pack.
+pub(super) fn numbered_chunks_at(
+    pack: &Pack,
+    position: u64,
+    most: usize,
+) -> Result<(u32, Vec<ChunkRow>), StoreError> {
+    let (ordinal, first) = pack.index.chunk_at(&pack.row, position)?;
+    let end = pack.row.first_chunk.saturating_add(pack.row.chunk_count);
+    let count = most.min(end.saturating_sub(ordinal) as usize);
+    let mut rows = pack.index.rows_at::<ChunkRow>(ordinal, u32::try_from(count).unwrap_or(1))?;
+    if rows.first() != Some(&first) {
+        rows = vec![first];
+    }
+    let follow = |pair: &[ChunkRow]| pair[1].raw_start == pair[0].raw_start + u64::from(pair[0].raw_len);
+    if !rows.windows(2).all(follow) {
+        return Err(StoreError::damaged(
+            &pack.file(),
+            "its index lists chunks that do not follow each other",
+        ));
+    }
+    Ok((ordinal, rows))
 }
 
 /// How many of `rows` are read with one call: as many as fit [`PIECE`], and at least one.
