@@ -17,12 +17,10 @@ use super::{Actor, Progress, Repository, Step};
 use crate::snapshot::{SnapshotError, resolve};
 use crate::store::catalog::Catalog;
 use crate::store::id::ObjectId;
-use crate::store::object::Kind;
-use crate::store::object::Signature;
-use crate::store::object::{Commit, message};
+use crate::store::object::{Commit, Kind, Signature, message};
 use crate::store::pack::Compression;
 use crate::store::path::RepoPath;
-use crate::store::publish::{Change, Published, move_ref};
+use crate::store::publish::{Change, Published};
 use crate::store::refname::RefName;
 use crate::store::transaction::Transaction;
 use crate::store::vault::View;
@@ -273,9 +271,9 @@ impl Work<'_> {
             message: message(&self.options.message, self.options.description.as_deref()),
         };
         let id = transaction.add_object(Kind::Commit, &commit.encode())?;
-        let refs =
-            vec![move_ref(self.branch.clone(), Some(head), Some(id), &format!("commit: {}", commit.title()))];
-        let published = transaction.publish(Change { refs, ..Change::default() })?;
+        let why = format!("commit: {}", commit.title());
+        let change = Change::moving(self.branch.clone(), Some(head), Some(id), &why);
+        let published = transaction.publish(change)?;
         Ok((id, Some(published)))
     }
 }

@@ -211,3 +211,8 @@ impl Repository {
         lease::take(&self.media, PackId::from_bytes(actor.nonce), &lease)
     }
 }
+
+/// The path of what is called `name` in a folder; the root is called nothing.
+fn join(folder: &str, name: &str) -> String {
+    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
+}

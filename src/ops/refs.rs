@@ -7,7 +7,7 @@ use super::models::{GitRefInfo, GitRefs, RefMove};
 use super::{Actor, Repository};
 use crate::snapshot::resolve;
 use crate::store::id::ObjectId;
-use crate::store::publish::{Change, move_ref};
+use crate::store::publish::Change;
 use crate::store::refname::RefName;
 use crate::store::transaction::Transaction;
 use crate::store::vault::View;
@@ -45,7 +45,7 @@ impl Repository {
             Ok(GitRefInfo {
                 name: name.short().to_owned(),
                 git_ref: name.to_string(),
-                target_commit: resolve::commit(&view, &id.to_string())?,
+                target_commit: resolve::peeled(&view, id)?,
             })
         })
         .collect()
@@ -61,8 +61,7 @@ impl Repository {
                 return Err(OpsError::RefExists { name: new.name.to_string(), at });
             }
             let target = (new.target)(transaction, view)?;
-            let refs = vec![move_ref(new.name.clone(), None, Some(target), &new.message)];
-            transaction.publish(Change { refs, ..Change::default() })?;
+            transaction.publish(Change::moving(new.name.clone(), None, Some(target), &new.message))?;
             Ok(target)
         })
     }
@@ -84,8 +83,7 @@ impl Repository {
             if new == Some(old) {
                 return Ok(transaction.confirm().map(|()| moved(None))?);
             }
-            let refs = vec![move_ref(name.clone(), Some(old), new, message)];
-            let published = transaction.publish(Change { refs, ..Change::default() })?;
+            let published = transaction.publish(Change::moving(name.clone(), Some(old), new, message))?;
             Ok(moved(Some(published.seq)))
         })
     }

@@ -17,7 +17,7 @@ use crate::snapshot::resolve;
 use crate::store::id::ObjectId;
 use crate::store::interrupt::Interrupt;
 use crate::store::object::{Commit, Kind, message};
-use crate::store::publish::{Change, move_ref};
+use crate::store::publish::Change;
 use crate::store::refname::RefName;
 use crate::store::transaction::Transaction;
 use crate::store::vault::View;
@@ -138,8 +138,8 @@ fn squash(
     }
     report.blocking_refs = blocking(view, name, &old, interrupt)?;
     let why = format!("squash: {} commits from {}", chain.len(), root.short());
-    let refs = vec![move_ref(name.clone(), Some(head), Some(new_head), &why)];
-    report.transaction = Some(transaction.publish(Change { refs, ..Change::default() })?.seq);
+    let change = Change::moving(name.clone(), Some(head), Some(new_head), &why);
+    report.transaction = Some(transaction.publish(change)?.seq);
     Ok(report)
 }
 

@@ -284,7 +284,7 @@ impl Check<'_> {
         for (name, &id) in &view.state.refs {
             self.report.checked_refs.push(name.to_string());
             self.following = name.to_string();
-            if let Err(error) = history.add(&id.to_string()) {
+            if let Err(error) = history.add(id) {
                 self.lost(&error);
                 continue;
             }

@@ -39,8 +39,11 @@ pub mod proof;
 pub mod publish;
 pub mod recode;
 pub mod refname;
+#[cfg(test)]
+pub(crate) mod samples;
 mod scratch;
 pub mod stat_cache;
+mod text;
 pub mod transaction;
 pub mod vault;
 mod zip;

@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use super::{GcReport, signed};
-use crate::ops::{Repository, folder};
+use crate::ops::{Repository, folder, join};
 use crate::store::StoreError;
 use crate::store::media::Media;
 
@@ -70,7 +70,7 @@ pub(in crate::ops) fn each_file(media: &dyn Media, folder: &str, visit: &mut dyn
     let mut pending = vec![folder.to_owned()];
     while let Some(folder) = pending.pop() {
         for name in media.list(&folder).unwrap_or_default() {
-            let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
+            let path = join(&folder, &name);
             match media.len(&path) {
                 Ok(Some(len)) => visit(&path, len),
                 Ok(None) => {}

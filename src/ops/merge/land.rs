@@ -18,7 +18,7 @@ use crate::snapshot::tree_diff::Leaf;
 use crate::store::id::ObjectId;
 use crate::store::object::{Commit, Kind};
 use crate::store::path::RepoPath;
-use crate::store::publish::{Change, move_ref};
+use crate::store::publish::Change;
 use crate::store::refname::RefName;
 use crate::store::transaction::Transaction;
 use crate::store::vault::View;
@@ -199,8 +199,7 @@ fn publish(
             (transaction.add_object(Kind::Commit, &commit.encode())?, reflog)
         }
     };
-    let refs = vec![move_ref(branch.clone(), Some(before), Some(to), reflog)];
-    transaction.publish(Change { refs, ..Change::default() })?;
+    transaction.publish(Change::moving(branch.clone(), Some(before), Some(to), reflog))?;
     Ok(to)
 }
 

@@ -456,8 +456,9 @@ mod tests {
             message: b"m".to_vec(),
         };
         let theirs = transaction.add_object(Kind::Commit, &commit.encode()).unwrap();
-        let refs = vec![move_ref(RefName::branch("theirs").unwrap(), None, Some(theirs), "test")];
-        transaction.publish(Change { refs, ..Change::default() }).unwrap();
+        transaction
+            .publish(Change::moving(RefName::branch("theirs").unwrap(), None, Some(theirs), "test"))
+            .unwrap();
         drop(transaction);
         put(&repository, 3, "main", "g", "2");
         let by_path = vec![(RepoPath::new("A").unwrap(), Resolution::Theirs)];
@@ -488,8 +489,9 @@ mod tests {
             message: b"alone".to_vec(),
         };
         let id = transaction.add_object(Kind::Commit, &commit.encode()).unwrap();
-        let refs = vec![move_ref(RefName::branch("alone").unwrap(), None, Some(id), "test")];
-        transaction.publish(Change { refs, ..Change::default() }).unwrap();
+        transaction
+            .publish(Change::moving(RefName::branch("alone").unwrap(), None, Some(id), "test"))
+            .unwrap();
         drop(transaction);
         let options = MergeOptions::default();
         let refused = repository.merge("alone", &options, &actor(3)).unwrap_err();

@@ -14,7 +14,7 @@ use crate::store::id::{IndexId, PackId};
 use crate::store::index::{
     self, ChunkRow, Extent, FileRow, Index, LookupRow, ObjectRow, PackRow, Row as _, Stored,
 };
-use crate::store::mark::{Marks, locate_object, locate_pack};
+use crate::store::mark::{Marks, is_described_in, locate_object, locate_pack};
 use crate::store::media::Media;
 use crate::store::object::Kind;
 use crate::store::pack;
@@ -152,7 +152,7 @@ impl Plan {
         policy: &Policy,
     ) -> Result<(), StoreError> {
         // A second description of a pack, and one of a retired pack, are rows that nobody is given.
-        if pack.id == PackId::HERE || locate_pack(catalog, pack.id)?.map(|(holder, _)| holder) != Some(at) {
+        if pack.id == PackId::HERE || !is_described_in(catalog, at, pack.id)? {
             return Ok(());
         }
         let index = &catalog.indexes()[at];
@@ -240,9 +240,7 @@ impl Plan {
                     bytes += per_chunk + u64::from(index.row::<ChunkRow>(ordinal)?.stored_len);
                 }
                 bytes += if bytes > before { PackRow::LEN as u64 } else { 0 };
-            } else if self.fate(pack.id) == Some(Fate::Keep)
-                && locate_pack(catalog, pack.id)?.map(|(holder, _)| holder) == Some(at)
-            {
+            } else if self.fate(pack.id) == Some(Fate::Keep) && is_described_in(catalog, at, pack.id)? {
                 bytes += PackRow::LEN as u64 + u64::from(pack.chunk_count) * per_chunk;
             }
         }
