@@ -11,9 +11,10 @@ use super::edit::{Subtree, TreeEditor};
 use super::error::OpsError;
 use super::patterns::Pattern;
 use super::plan::{Edit, GITATTRIBUTES, Plan, Totals};
+use super::refs::{head, target_branch};
 use super::source::{FolderSource, SharedReader};
 use super::transact::attempt;
-use super::{Actor, Progress, Repository, Step};
+use super::{Actor, Phase, Progress, Repository};
 use crate::snapshot::{SnapshotError, resolve};
 use crate::store::catalog::Catalog;
 use crate::store::id::ObjectId;
@@ -157,7 +158,7 @@ impl Repository {
         }
         let mut transaction = self.vault().begin(actor.context("commit"))?;
         let view = Arc::clone(transaction.base());
-        let branch = branch_name(&view, options.revision.as_deref())?;
+        let branch = target_branch(&view, options.revision.as_deref())?;
         let (head, parent) = head_and_parent(&view, &branch, options)?;
         check_parent(&branch, parent, head)?;
         let mut totals = Totals::default();
@@ -172,7 +173,7 @@ impl Repository {
         let seen = cache.as_ref().filter(|_| !options.rehash);
         let skipped = std::mem::take(&mut plan.skipped);
         let edits = plan.store(&mut transaction, &is_pointer, seen, &mut totals, progress)?;
-        progress(Progress::Step(Step::Publishing));
+        progress(Progress::Phase(Phase::Publishing));
         let work = Work { branch, parent, options, actor, edits };
         let (oid, published) =
             attempt(&mut transaction, |transaction, view| work.publish(transaction, view))?;
@@ -200,18 +201,12 @@ impl Repository {
     }
 }
 
-fn branch_name(view: &View, revision: Option<&str>) -> Result<RefName, OpsError> {
-    let Some(name) = revision else { return Ok(view.default_branch()?.clone()) };
-    let name = name.strip_prefix("refs/heads/").unwrap_or(name);
-    Ok(RefName::branch(name)?)
-}
-
 fn head_and_parent(
     view: &View,
     branch: &RefName,
     options: &CommitOptions,
 ) -> Result<(ObjectId, Option<ObjectId>), OpsError> {
-    let head = view.target(branch).ok_or_else(|| OpsError::BranchNotFound(branch.short().to_owned()))?;
+    let head = head(view, branch)?;
     let parent =
         options.parent_commit.as_deref().map(|revision| resolve::commit(view, revision)).transpose()?;
     Ok((head, parent))
