@@ -1,14 +1,11 @@
 //! Branches: listed, created, renamed, deleted, and which one is the default. A branch is a name that moves with its
 //! commits.
 
-use std::sync::Arc;
-
 use super::error::OpsError;
-use super::history::History;
 use super::models::{GitRefInfo, RefMove};
 use super::refs::{NewRef, not_there};
 use super::{Actor, Repository};
-use crate::snapshot::resolve;
+use crate::snapshot::{graph, resolve};
 use crate::store::id::ObjectId;
 use crate::store::publish::{Change, move_ref};
 use crate::store::refname::RefName;
@@ -82,8 +79,8 @@ impl Repository {
                 return Ok(transaction.confirm().map(|()| RefMove::new(&name, old, Some(new), None))?);
             }
             let what = if old.is_some() { "Reset to" } else { "Created from" };
-            let refs = vec![move_ref(name.clone(), old, Some(new), &format!("branch: {what} {start}"))];
-            let published = transaction.publish(Change { refs, ..Change::default() })?;
+            let why = format!("branch: {what} {start}");
+            let published = transaction.publish(Change::moving(name.clone(), old, Some(new), &why))?;
             Ok(RefMove::new(&name, old, Some(new), Some(published.seq)))
         })
     }
@@ -99,7 +96,7 @@ impl Repository {
             if *default == name {
                 return Err(OpsError::DefaultBranch(branch.to_owned()));
             }
-            if !force && !is_in_history(view, at, default.as_str())? {
+            if !force && !graph::is_ancestor(&view.catalog, at, resolve::commit(view, default.as_str())?)? {
                 let (branch, default) = (branch.to_owned(), default.short().to_owned());
                 return Err(OpsError::NotMerged { branch, at, default });
             }
@@ -122,14 +119,4 @@ impl Repository {
             Ok(Some(transaction.publish(change)?.seq))
         })
     }
-}
-
-/// Whether the commit `id` is among those that lead to `revision`.
-fn is_in_history(view: &Arc<View>, id: ObjectId, revision: &str) -> Result<bool, OpsError> {
-    for commit in History::from(view, revision)? {
-        if commit?.0 == id {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }

@@ -13,19 +13,18 @@ use super::error::OpsError;
 use super::local::Links;
 use super::patterns::Pattern;
 use super::plan::{Plan, Totals};
+use super::refs::{head, target_branch};
 use super::source::{FolderSource, SharedReader};
 use super::transact::attempt;
-use super::{Actor, Progress, Repository, Step};
+use super::{Actor, Phase, Progress, Repository};
 use crate::snapshot::tree_diff::tree_diff;
 use crate::snapshot::{SnapshotError, resolve};
 use crate::store::catalog::Catalog;
 use crate::store::id::ObjectId;
-use crate::store::object::Kind;
-use crate::store::object::Signature;
-use crate::store::object::{Commit, message};
+use crate::store::object::{Commit, Kind, Signature, message};
 use crate::store::pack::Compression;
 use crate::store::path::RepoPath;
-use crate::store::publish::{Change, Published, move_ref};
+use crate::store::publish::{Change, Published};
 use crate::store::refname::RefName;
 use crate::store::transaction::Transaction;
 use crate::store::vault::View;
@@ -206,7 +205,7 @@ impl Repository {
         }
         let mut transaction = self.vault().begin(actor.context("commit"))?;
         let view = Arc::clone(transaction.base());
-        let branch = branch_name(&view, options.revision.as_deref())?;
+        let branch = target_branch(&view, options.revision.as_deref())?;
         let (head, parent) = head_and_parent(&view, &branch, options)?;
         check_parent(&branch, parent, head)?;
         let mut totals = Totals::default();
@@ -221,7 +220,7 @@ impl Repository {
         let cache = cache.as_ref().map(|cache| (cache, !options.rehash));
         let skipped = std::mem::take(&mut plan.skipped);
         let edits = plan.store(&mut transaction, &is_pointer, cache, &mut totals, progress)?;
-        progress(Progress::Step(Step::Publishing));
+        progress(Progress::Phase(Phase::Publishing));
         let work = Work { branch, parent, options, actor, edits };
         let (oid, published) =
             attempt(&mut transaction, |transaction, view| work.publish(transaction, view))?;
@@ -256,18 +255,12 @@ fn changed_by(catalog: &Catalog, id: ObjectId) -> Option<Changed> {
     Changed::between(catalog, parent.tree, commit.tree).ok()
 }
 
-fn branch_name(view: &View, revision: Option<&str>) -> Result<RefName, OpsError> {
-    let Some(name) = revision else { return Ok(view.default_branch()?.clone()) };
-    let name = name.strip_prefix("refs/heads/").unwrap_or(name);
-    Ok(RefName::branch(name)?)
-}
-
 fn head_and_parent(
     view: &View,
     branch: &RefName,
     options: &CommitOptions,
 ) -> Result<(ObjectId, Option<ObjectId>), OpsError> {
-    let head = view.target(branch).ok_or_else(|| OpsError::BranchNotFound(branch.short().to_owned()))?;
+    let head = head(view, branch)?;
     let parent =
         options.parent_commit.as_deref().map(|revision| resolve::commit(view, revision)).transpose()?;
     Ok((head, parent))
@@ -329,9 +322,9 @@ impl Work<'_> {
             message: message(&self.options.message, self.options.description.as_deref()),
         };
         let id = transaction.add_object(Kind::Commit, &commit.encode())?;
-        let refs =
-            vec![move_ref(self.branch.clone(), Some(head), Some(id), &format!("commit: {}", commit.title()))];
-        let published = transaction.publish(Change { refs, ..Change::default() })?;
+        let why = format!("commit: {}", commit.title());
+        let change = Change::moving(self.branch.clone(), Some(head), Some(id), &why);
+        let published = transaction.publish(change)?;
         Ok((id, Some(published)))
     }
 }

@@ -11,11 +11,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 
-use super::Progress;
 use super::error::OpsError;
-use super::folder::{Folder, Kind};
+use super::folder::{Folder, Kind, writing};
 use super::manifest::{self, Entry, JOURNAL, Manifest};
 use super::placing::{Outcome, Placer, State, Target, Wanted};
+use super::{Progress, join};
 use crate::snapshot::Snapshot;
 use crate::store::interrupt::Interrupt;
 use crate::store::path::RepoPath;
@@ -72,11 +72,6 @@ enum Event {
     Bytes(u64),
     Placed(RepoPath, Entry, Outcome),
     Failed(OpsError),
-}
-
-fn writing(folder: &Folder, name: &str) -> impl FnOnce(io::Error) -> OpsError {
-    let path = folder.path().join(name);
-    move |source| OpsError::LocalWrite { path, source }
 }
 
 impl Detached {
@@ -188,7 +183,7 @@ impl Detached {
     /// Removes what nobody wrote: a view that is all ours holds the revision's files and nothing else.
     fn clear_strangers(&self, folder: &Folder, path: &str, depth: usize) -> Result<(), OpsError> {
         for name in folder.names().map_err(writing(folder, ""))? {
-            let inside = if path.is_empty() { name.clone() } else { format!("{path}/{name}") };
+            let inside = join(path, &name);
             let known = RepoPath::new(&inside).ok().filter(|known| known.as_str() == inside);
             if known.as_ref().is_some_and(|known| self.manifest.contains_key(known)) {
                 continue;

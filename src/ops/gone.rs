@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use serde::Serialize;
 
 use super::gc::GoneCommit;
+use super::join;
 use crate::store::catalog::Catalog;
 use crate::store::error::StoreError;
 use crate::store::id::{ObjectId, Sha256};
@@ -85,7 +86,7 @@ fn files(
         }
         for entry in catalog.tree(id)?.entries() {
             let name = String::from_utf8_lossy(&entry.name);
-            let path = if path.is_empty() { name.into_owned() } else { format!("{path}/{name}") };
+            let path = join(&path, &name);
             if entry.mode == Mode::Directory {
                 pending.push((entry.id, path));
                 continue;

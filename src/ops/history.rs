@@ -81,7 +81,7 @@ impl History {
     /// The history of `revision` in one state of the vault.
     pub fn from(view: &Arc<View>, revision: &str) -> Result<Self, Error> {
         let mut history = Self::empty(view);
-        history.add(revision)?;
+        history.reach(resolve::commit(view, revision)?)?;
         Ok(history)
     }
 
@@ -96,9 +96,9 @@ impl History {
         }
     }
 
-    /// Goes on with the history of one more revision; commits that were reached before are not met again.
-    pub(super) fn add(&mut self, revision: &str) -> Result<(), Error> {
-        self.reach(resolve::commit(&self.view, revision)?)
+    /// Goes on with the history of what a ref points at; commits that were reached before are not met again.
+    pub(super) fn add(&mut self, id: ObjectId) -> Result<(), Error> {
+        self.reach(resolve::peeled(&self.view, id)?)
     }
 
     fn reach(&mut self, id: ObjectId) -> Result<(), Error> {

@@ -60,7 +60,7 @@ pub use commit::{AddSource, Changed, CommitOperation, CommitOptions, CommitOutco
 pub use error::OpsError;
 pub use init::{InitOptions, Initialized};
 pub use local::Links;
-pub use progress::{Progress, Step};
+pub use progress::{Phase, Progress};
 
 pub use crate::store::id::ObjectId;
 pub use crate::store::lease::HeldLease;
@@ -213,4 +213,9 @@ impl Repository {
         let lease = Lease { commit: snapshot.id(), purpose: purpose.to_owned(), pid, since, transaction };
         lease::take(&self.media, PackId::from_bytes(actor.nonce), &lease)
     }
+}
+
+/// The path of what is called `name` in a folder; the root is called nothing.
+fn join(folder: &str, name: &str) -> String {
+    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
 }

@@ -149,7 +149,7 @@ impl Repository {
         // The objects that refs point at, which are marked below, with all that came before them.
         let mut heads = BTreeSet::new();
         for &id in view.state.refs.values() {
-            let commit = resolve::commit(&view, &id.to_string())?;
+            let commit = resolve::peeled(&view, id)?;
             heads.extend([id, commit]);
             marker.mark(view.catalog.commit(commit)?.tree, Missing::Refuse)?;
         }

@@ -8,7 +8,7 @@ use super::{Actor, Repository};
 use crate::snapshot::graph::is_ancestor;
 use crate::snapshot::resolve;
 use crate::store::id::ObjectId;
-use crate::store::publish::{Change, move_ref};
+use crate::store::publish::Change;
 use crate::store::refname::RefName;
 use crate::store::transaction::Transaction;
 use crate::store::vault::View;
@@ -46,7 +46,7 @@ impl Repository {
             Ok(GitRefInfo {
                 name: name.short().to_owned(),
                 git_ref: name.to_string(),
-                target_commit: resolve::commit(&view, &id.to_string())?,
+                target_commit: resolve::peeled(&view, id)?,
             })
         })
         .collect()
@@ -75,8 +75,7 @@ impl Repository {
                 return Err(OpsError::RefExists { name: new.name.to_string(), at });
             }
             let target = (new.target)(transaction, view)?;
-            let refs = vec![move_ref(new.name.clone(), None, Some(target), &new.message)];
-            transaction.publish(Change { refs, ..Change::default() })?;
+            transaction.publish(Change::moving(new.name.clone(), None, Some(target), &new.message))?;
             Ok(target)
         })
     }
@@ -98,11 +97,32 @@ impl Repository {
             if new == Some(old) {
                 return Ok(transaction.confirm().map(|()| moved(None))?);
             }
-            let refs = vec![move_ref(name.clone(), Some(old), new, message)];
-            let published = transaction.publish(Change { refs, ..Change::default() })?;
+            let published = transaction.publish(Change::moving(name.clone(), Some(old), new, message))?;
             Ok(moved(Some(published.seq)))
         })
     }
+}
+
+/// The branch that a short or full name means.
+///
+/// # Errors
+/// [`OpsError::NotABranch`] for another ref and for an id, [`OpsError::RefName`] for what is no name.
+pub(super) fn branch_named(name: &str) -> Result<RefName, OpsError> {
+    let short = name.strip_prefix("refs/heads/").unwrap_or(name);
+    if short.starts_with("refs/") || short.parse::<ObjectId>().is_ok() {
+        return Err(OpsError::NotABranch(name.to_owned()));
+    }
+    Ok(RefName::branch(short)?)
+}
+
+/// The same; the default branch when there is no name.
+pub(super) fn target_branch(view: &View, name: Option<&str>) -> Result<RefName, OpsError> {
+    name.map_or_else(|| Ok(view.default_branch()?.clone()), branch_named)
+}
+
+/// The commit a branch is at.
+pub(super) fn head(view: &View, branch: &RefName) -> Result<ObjectId, OpsError> {
+    view.target(branch).ok_or_else(|| not_there(branch))
 }
 
 /// The error for a ref that is not there.

@@ -254,31 +254,36 @@ fn check_there(view: &View, record: &Record, change: &RefChange, id: ObjectId) -
 /// What the default branch was before `record`, when that changed it.
 fn default_before(view: &View, record: &Record) -> Result<Option<RefName>, OpsError> {
     let Some(set) = &record.default_branch else { return Ok(None) };
+    let said = |record: &Record| record.default_branch.clone();
     if view.default_branch()? != set {
-        let moved = |later: &Record| later.default_branch.is_some();
-        conflict(view, record, "the default branch", &moved)?;
+        conflict(view, record, "the default branch", &|later| said(later).is_some())?;
     }
-    for read in backward(view) {
-        let (at, earlier) = read?;
-        if at.seq < record.seq && earlier.default_branch.is_some() {
-            return Ok(earlier.default_branch);
-        }
-    }
-    Ok(None)
+    said_before(view, record, &said)
 }
 
 /// How hard content was compressed before `record`, when that changed it.
 fn compression_before(view: &View, record: &Record) -> Result<Option<Compression>, OpsError> {
     let Some(set) = record.compression else { return Ok(None) };
+    let said = |record: &Record| record.compression;
     if view.state.compression != set {
-        let moved = |later: &Record| later.compression.is_some();
-        conflict(view, record, "the compression setting", &moved)?;
+        conflict(view, record, "the compression setting", &|later| said(later).is_some())?;
     }
+    Ok(said_before(view, record, &said)?.or_else(|| Some(Compression::default())))
+}
+
+/// What the newest record before `record` that says something says.
+fn said_before<T>(
+    view: &View,
+    record: &Record,
+    said: &dyn Fn(&Record) -> Option<T>,
+) -> Result<Option<T>, OpsError> {
     for read in backward(view) {
         let (at, earlier) = read?;
-        if at.seq < record.seq && earlier.compression.is_some() {
-            return Ok(earlier.compression);
+        if at.seq < record.seq
+            && let Some(value) = said(&earlier)
+        {
+            return Ok(Some(value));
         }
     }
-    Ok(Some(Compression::default()))
+    Ok(None)
 }

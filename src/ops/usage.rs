@@ -5,13 +5,14 @@
 //! once nothing holds it. Counted chunk by chunk, with a byte of memory for each chunk of the vault.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::Repository;
 use super::error::OpsError;
 use super::history::History;
-use crate::snapshot::{Mode, Snapshot};
+use super::{Repository, join};
+use crate::snapshot::{Mode, Snapshot, resolve};
 use crate::store::error::StoreError;
 use crate::store::id::ObjectId;
 use crate::store::index::ChunkRow;
@@ -66,15 +67,15 @@ impl Repository {
     pub fn ref_usage(&self) -> Result<Vec<RevisionUsage>, OpsError> {
         let view = self.vault().view();
         let mut named = BTreeMap::new();
-        for (name, id) in &view.state.refs {
-            named.insert(name.to_string(), crate::snapshot::resolve::commit(&view, &id.to_string())?);
+        for (name, &id) in &view.state.refs {
+            named.insert(name.to_string(), resolve::peeled(&view, id)?);
         }
         self.usage_of(&view, named)
     }
 
     fn usage_of(
         &self,
-        view: &std::sync::Arc<View>,
+        view: &Arc<View>,
         named: BTreeMap<String, ObjectId>,
     ) -> Result<Vec<RevisionUsage>, OpsError> {
         // A commit with two names is one revision.
@@ -83,8 +84,8 @@ impl Repository {
         tips.dedup();
         let mut others = Marker::new(&view.catalog);
         let mut history = History::empty(view);
-        for id in view.state.refs.values() {
-            history.add(&id.to_string())?;
+        for &id in view.state.refs.values() {
+            history.add(id)?;
             for step in &mut history {
                 let (id, commit) = step?;
                 if tips.binary_search(&id).is_err() {
@@ -100,7 +101,7 @@ impl Repository {
             users.add(&marker.marks);
         }
         for (revision, commit) in named {
-            let snapshot = Snapshot::open(std::sync::Arc::clone(view), &commit.to_string(), self.cache())?;
+            let snapshot = Snapshot::open(Arc::clone(view), &commit.to_string(), self.cache())?;
             let mut marker = Marker::new(&view.catalog);
             marker.mark(snapshot.commit().tree, Missing::Refuse)?;
             let (unique_size, shared_size) = users.split(view, &marker.marks)?;
@@ -138,7 +139,7 @@ impl Repository {
             let (file_count, logical_size) =
                 if is_folder { shown(&snapshot, entry.id)? } else { (1, snapshot.info(&entry)?.size) };
             found.push(PathUsage {
-                path: if parent.is_empty() { name.into_owned() } else { format!("{parent}/{name}") },
+                path: join(parent, &name),
                 kind: if is_folder { "directory" } else { "file" },
                 file_count,
                 logical_size,

@@ -97,7 +97,7 @@ impl Versions for LiveVault {
 
     fn commit(&self, id: ObjectId) -> Result<(ObjectId, i64), SnapshotError> {
         let view = self.newest()?;
-        let commit = resolve::commit(&view, &id.to_string())?;
+        let commit = resolve::peeled(&view, id)?;
         Ok((commit, view.catalog.commit(commit)?.committer.time().seconds))
     }
 

@@ -5,10 +5,10 @@
 //! rather than guessed. `NAME@{n}` and `NAME@{instant}` are what a branch or tag was before. There is no clock here:
 //! words like `yesterday` are instants before they get here.
 
-use super::error::SnapshotError;
+use super::error::{SnapshotError, not_found};
 use super::reflog;
 use crate::store::id::ObjectId;
-use crate::store::index::Stored;
+use crate::store::index::{ObjectRow, Stored};
 use crate::store::object::{Kind, Mode};
 use crate::store::refname::RefName;
 use crate::store::vault::View;
@@ -24,6 +24,11 @@ pub fn commit(view: &View, revision: &str) -> Result<ObjectId, SnapshotError> {
         id = step.follow(view, id, revision)?;
     }
     Ok(id)
+}
+
+/// Id of the commit that an object leads to: its own, or that of what a tag stands for.
+pub fn peeled(view: &View, id: ObjectId) -> Result<ObjectId, SnapshotError> {
+    commit(view, &id.to_string())
 }
 
 /// Id of the object that `revision` names: as [`commit`], and also `REVISION^{tree}`, `REVISION:PATH`
@@ -170,10 +175,6 @@ pub(crate) fn count_parents(number: usize) -> String {
     }
 }
 
-fn not_found(revision: &str, detail: &str) -> SnapshotError {
-    SnapshotError::RevisionNotFound { revision: revision.to_owned(), detail: detail.to_owned() }
-}
-
 /// Follows annotated tags to the commit they are about.
 fn peel(view: &View, mut id: ObjectId, revision: &str) -> Result<ObjectId, SnapshotError> {
     // A tag of a tag is rare and a chain of a hundred is an attack.
@@ -229,7 +230,8 @@ fn abbreviated(view: &View, digits: &str, revision: &str) -> Result<ObjectId, Sn
     let (Ok(from), Ok(to)) = (bound("0"), bound("f")) else { return Err(nothing()) };
     let rows = view.catalog.objects_between(from, to, 1000)?;
     let of_kind = |wanted| {
-        let is_wanted = move |row: &&crate::store::index::ObjectRow| matches!(row.stored, Stored::Body { kind, .. } if kind == wanted);
+        let is_wanted =
+            move |row: &&ObjectRow| matches!(row.stored, Stored::Body { kind, .. } if kind == wanted);
         rows.iter().filter(is_wanted).map(|row| row.id).collect::<Vec<_>>()
     };
     let commits = of_kind(Kind::Commit);

@@ -7,8 +7,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
+
+use super::text::serialised_as_text;
 
 /// Text that is not the hexadecimal form of the id it was parsed as.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -69,9 +70,7 @@ macro_rules! id {
             pub const fn as_bytes(&self) -> &[u8; $len] {
                 &self.0
             }
-        }
 
-        impl $name {
             /// Its hexadecimal digits, as ASCII.
             pub fn hex(&self) -> [u8; $len * 2] {
                 let mut digits = [0; $len * 2];
@@ -102,18 +101,7 @@ macro_rules! id {
             }
         }
 
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-                text.parse().map_err(serde::de::Error::custom)
-            }
-        }
+        serialised_as_text!($name);
     };
 }
 

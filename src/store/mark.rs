@@ -7,7 +7,7 @@
 use super::catalog::{Catalog, Pack};
 use super::error::StoreError;
 use super::id::{ObjectId, PackId, Sha256};
-use super::index::{self, ChunkRow, Extent, FileRow, Index, ObjectRow, PackRow, Stored};
+use super::index::{ChunkRow, Extent, FileRow, Index, ObjectRow, PackRow, Stored};
 use super::object::{Commit, Kind, Mode, Tag, Tree};
 
 /// One bit for each row of a table.
@@ -241,14 +241,9 @@ impl<'a> Marker<'a> {
         self.tally.files += 1;
         self.tally.logical += row.size;
         for extent in self.catalog.indexes()[at].extents(&row)? {
-            let place = if extent.pack == PackId::HERE {
-                self.catalog.indexes()[at].pack(PackId::HERE)?.map(|pack| (at, pack))
-            } else {
-                locate_pack(self.catalog, extent.pack)?
-            };
-            let (holder, pack) = place.ok_or_else(|| {
+            let (holder, pack) = locate_pack_of(self.catalog, at, &extent)?.ok_or_else(|| {
                 let detail = format!("it points into pack {}, which no index describes", extent.pack);
-                StoreError::damaged(&index::path_of(self.catalog.indexes()[at].id()), detail)
+                self.catalog.indexes()[at].damaged(detail)
             })?;
             self.chunks(holder, pack, &extent)?;
         }
@@ -290,6 +285,23 @@ pub fn locate_pack(catalog: &Catalog, id: PackId) -> Result<Option<(usize, PackR
     }
     let found = locate(catalog, |index| Ok(index.pack(id)?.map(|row| (0, row))))?;
     Ok(found.map(|(at, _, row)| (at, row)))
+}
+
+/// Whether the description of a pack that readers are given is in the index with this number.
+pub fn is_described_in(catalog: &Catalog, at: usize, id: PackId) -> Result<bool, StoreError> {
+    Ok(locate_pack(catalog, id)?.is_some_and(|(holder, _)| holder == at))
+}
+
+/// The pack that an extent in the index with this number lies in.
+pub fn locate_pack_of(
+    catalog: &Catalog,
+    at: usize,
+    extent: &Extent,
+) -> Result<Option<(usize, PackRow)>, StoreError> {
+    match extent.pack {
+        PackId::HERE => Ok(catalog.indexes()[at].pack(PackId::HERE)?.map(|pack| (at, pack))),
+        id => locate_pack(catalog, id),
+    }
 }
 
 fn locate<R>(

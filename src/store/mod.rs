@@ -39,9 +39,12 @@ pub mod proof;
 pub mod publish;
 pub mod recode;
 pub mod refname;
+#[cfg(test)]
+pub(crate) mod samples;
 mod scratch;
 pub mod sorted;
 pub mod stat_cache;
+mod text;
 pub mod transaction;
 pub mod vault;
 mod zip;

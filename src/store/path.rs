@@ -8,10 +8,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
 use super::sorted::Coded;
+use super::text::serialised_as_text;
 
 mod component;
 mod key;
@@ -190,18 +190,7 @@ impl FromStr for RepoPath {
     }
 }
 
-impl Serialize for RepoPath {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for RepoPath {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        Self::new(&text).map_err(serde::de::Error::custom)
-    }
-}
+serialised_as_text!(RepoPath);
 
 fn start(text: &str) -> String {
     text.chars().take(40).collect()

@@ -168,12 +168,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    fn noise(seed: u64, len: usize) -> Vec<u8> {
-        let mut bytes = vec![0; len];
-        blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut bytes);
-        bytes
-    }
+    use crate::store::samples::noise;
 
     /// About normal, sigma 0.02, as weights are.
     fn weights(count: usize) -> Vec<f32> {

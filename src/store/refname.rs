@@ -7,8 +7,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
+
+use super::text::serialised_as_text;
 
 const HEADS: &str = "refs/heads/";
 const TAGS: &str = "refs/tags/";
@@ -167,18 +168,7 @@ impl FromStr for RefName {
     }
 }
 
-impl Serialize for RefName {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for RefName {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let full = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        Self::new(&full).map_err(serde::de::Error::custom)
-    }
-}
+serialised_as_text!(RefName);
 
 #[cfg(test)]
 mod tests {

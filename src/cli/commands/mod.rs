@@ -94,7 +94,7 @@ pub(super) fn run(cli: &Cli, matches: &ArgMatches) -> Result<(), Failure> {
 /// Opens the vault of `-C`, and says what was passed over while opening it.
 fn open(cli: &Cli) -> Result<Repository, Failure> {
     let repository = Repository::open(&cli.vault).map_err(|error| located(cli, error.into()))?;
-    warn(cli, &repository)?;
+    warn_of_passed_over(cli, &repository)?;
     Ok(repository)
 }
 
@@ -105,7 +105,7 @@ fn open_to_write(cli: &Cli) -> Result<Repository, Failure> {
 }
 
 /// Says on standard error what was passed over when the vault was opened.
-fn warn(cli: &Cli, repository: &Repository) -> Result<(), Failure> {
+fn warn_of_passed_over(cli: &Cli, repository: &Repository) -> Result<(), Failure> {
     repository
         .warnings()
         .iter()

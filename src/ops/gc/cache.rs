@@ -6,22 +6,22 @@ use std::io;
 use std::path::Path;
 
 use super::{GcReport, signed};
-use crate::ops::{Repository, folder};
+use crate::ops::{Repository, folder, join};
 use crate::store::StoreError;
 use crate::store::media::Media;
 
 /// Empties the cache, and reports it.
 pub(super) fn prune(repository: &Repository, report: &mut GcReport) -> Result<(), StoreError> {
     let media = repository.vault().media();
-    let (files, bytes) = folder_size(media, "cache");
+    let (files, bytes) = size(media);
     match repository.root() {
         Some(root) => {
             let failed = |source| StoreError::Io { action: "empty", file: "cache".to_owned(), source };
             clear_cache(root).map_err(failed)?;
         }
-        None => remove_files(media, "cache"),
+        None => remove_files(media),
     }
-    let (files_left, bytes_left) = folder_size(media, "cache");
+    let (files_left, bytes_left) = size(media);
     report.removed_file_count += files.saturating_sub(files_left);
     report.reclaimed_cache_size = signed(bytes.saturating_sub(bytes_left));
     Ok(())
@@ -29,7 +29,7 @@ pub(super) fn prune(repository: &Repository, report: &mut GcReport) -> Result<()
 
 /// Reports what emptying the cache would free.
 pub(super) fn count(media: &dyn Media, report: &mut GcReport) {
-    let (files, bytes) = folder_size(media, "cache");
+    let (files, bytes) = size(media);
     report.removed_file_count += files;
     report.reclaimed_cache_size = signed(bytes);
 }
@@ -45,19 +45,19 @@ fn clear_cache(root: &Path) -> io::Result<()> {
     }
 }
 
-/// Number and bytes of the files below a folder of the vault.
-fn folder_size(media: &dyn Media, folder: &str) -> (u64, u64) {
+/// Number and bytes of the files in the cache.
+fn size(media: &dyn Media) -> (u64, u64) {
     let (mut files, mut bytes) = (0, 0);
-    each_file(media, folder, &mut |_, len| {
+    each_file(media, "cache", &mut |_, len| {
         files += 1;
         bytes += len;
     });
     (files, bytes)
 }
 
-fn remove_files(media: &dyn Media, folder: &str) {
+fn remove_files(media: &dyn Media) {
     let mut paths = Vec::new();
-    each_file(media, folder, &mut |path, _| paths.push(path.to_owned()));
+    each_file(media, "cache", &mut |path, _| paths.push(path.to_owned()));
     for path in paths {
         if let Err(error) = media.remove(&path) {
             tracing::warn!(path, %error, "could not be removed");
@@ -70,7 +70,7 @@ pub(in crate::ops) fn each_file(media: &dyn Media, folder: &str, visit: &mut dyn
     let mut pending = vec![folder.to_owned()];
     while let Some(folder) = pending.pop() {
         for name in media.list(&folder).unwrap_or_default() {
-            let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
+            let path = join(&folder, &name);
             match media.len(&path) {
                 Ok(Some(len)) => visit(&path, len),
                 Ok(None) => {}

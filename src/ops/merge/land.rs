@@ -13,6 +13,7 @@ use crate::ops::edits::Edit;
 use crate::ops::error::OpsError;
 use crate::ops::local::Links;
 use crate::ops::plan::{Plan, Totals};
+use crate::ops::refs::{head, target_branch};
 use crate::ops::transact::attempt;
 use crate::ops::walked::unreadable;
 use crate::ops::{Actor, Repository};
@@ -21,7 +22,7 @@ use crate::snapshot::tree_diff::Leaf;
 use crate::store::id::ObjectId;
 use crate::store::object::{Commit, Kind};
 use crate::store::path::RepoPath;
-use crate::store::publish::{Change, move_ref};
+use crate::store::publish::Change;
 use crate::store::refname::RefName;
 use crate::store::transaction::Transaction;
 use crate::store::vault::View;
@@ -164,19 +165,6 @@ fn add_choice(choices: &mut Choices, path: &[u8], choice: Choice) -> Result<(), 
     Err(OpsError::Invalid(format!("two different ways to settle `{path}` were given; give one")))
 }
 
-fn target_branch(view: &View, target: Option<&str>) -> Result<RefName, OpsError> {
-    let Some(name) = target else { return Ok(view.default_branch()?.clone()) };
-    let short = name.strip_prefix("refs/heads/").unwrap_or(name);
-    if short.starts_with("refs/") || short.parse::<ObjectId>().is_ok() {
-        return Err(OpsError::NotABranch(name.to_owned()));
-    }
-    Ok(RefName::branch(short)?)
-}
-
-fn head(view: &View, branch: &RefName) -> Result<ObjectId, OpsError> {
-    view.target(branch).ok_or_else(|| OpsError::BranchNotFound(branch.short().to_owned()))
-}
-
 fn known(step: &Step, before: ObjectId) -> ObjectId {
     match step {
         Step::Nothing | Step::Conflicts(_) => before,
@@ -205,8 +193,7 @@ fn publish(
             (transaction.add_object(Kind::Commit, &commit.encode())?, reflog)
         }
     };
-    let refs = vec![move_ref(branch.clone(), Some(before), Some(to), reflog)];
-    transaction.publish(Change { refs, ..Change::default() })?;
+    transaction.publish(Change::moving(branch.clone(), Some(before), Some(to), reflog))?;
     Ok(to)
 }
 

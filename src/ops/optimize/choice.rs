@@ -6,10 +6,10 @@
 use std::collections::HashSet;
 
 use super::OptimizeOptions;
-use crate::ops::Repository;
 use crate::ops::error::OpsError;
 use crate::ops::history::History;
 use crate::ops::patterns::PathFilter;
+use crate::ops::{Repository, join};
 use crate::snapshot::budget::Budget;
 use crate::snapshot::{Mode, resolve};
 use crate::store::StoreError;
@@ -46,8 +46,8 @@ impl Choice {
         let mut walk = Walk::new(view, &options.filter);
         if options.revisions.is_empty() {
             let mut history = History::empty(view);
-            for id in view.state.refs.values() {
-                history.add(&id.to_string())?;
+            for &id in view.state.refs.values() {
+                history.add(id)?;
                 for step in &mut history {
                     walk.tree(step?.1.tree)?;
                 }
@@ -113,7 +113,7 @@ impl<'a> Walk<'a> {
             let mut folders = Vec::new();
             for entry in self.view.catalog.tree(id)?.entries() {
                 let name = String::from_utf8_lossy(&entry.name);
-                let path = if folder.is_empty() { name.into_owned() } else { format!("{folder}/{name}") };
+                let path = join(&folder, &name);
                 if entry.mode == Mode::Directory {
                     if path.matches('/').count() >= MAX_DEPTH {
                         let start = path.chars().take(40).collect();

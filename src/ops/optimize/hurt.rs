@@ -77,7 +77,7 @@ impl LeftOut {
         let (mut names, mut seen, mut budget) = (HashMap::new(), HashSet::new(), Budget::default());
         let mut history = History::empty(view);
         for (reference, &id) in &view.state.refs {
-            history.add(&id.to_string())?;
+            history.add(id)?;
             for step in &mut history {
                 let (id, commit) = step?;
                 let mut pending = vec![(commit.tree, String::new())];

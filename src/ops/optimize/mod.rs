@@ -18,7 +18,7 @@ use super::gc::{GcOptions, GcReport, Roots, signed};
 use super::patterns::PathFilter;
 use super::transact::attempt;
 use super::verify::Finding;
-use super::{Actor, Compression, Progress, Repository, Step};
+use super::{Actor, Compression, Phase, Progress, Repository};
 use crate::store::StoreError;
 use crate::store::catalog::Catalog;
 use crate::store::collect::log_len;
@@ -123,7 +123,7 @@ impl Repository {
         actor: &Actor,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<OptimizeReport, OpsError> {
-        progress(Progress::Step(Step::Looking));
+        progress(Progress::Phase(Phase::Looking));
         let view = self.vault().refresh()?;
         let choice = Choice::new(self, &view, options)?;
         let mut run = Run::new(self, options, actor);
@@ -322,7 +322,7 @@ impl<'r> Run<'r> {
         packs: &[PackId],
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Recoded, OpsError> {
-        progress(Progress::Step(Step::Storing));
+        progress(Progress::Phase(Phase::Storing));
         let mut told = 0;
         let (mut transaction, recoded) = loop {
             self.actor = self.actor.again();
@@ -374,7 +374,7 @@ impl<'r> Run<'r> {
         self.actor = self.actor.again();
         // How many bytes are looked at on the way would be counted among those stored.
         let mut told = |event: Progress<'_>| {
-            if matches!(event, Progress::Step(Step::Waiting | Step::Collecting)) {
+            if matches!(event, Progress::Phase(Phase::Waiting | Phase::Collecting)) {
                 progress(event);
             }
         };

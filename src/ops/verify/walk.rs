@@ -65,7 +65,7 @@ impl<'w, 'a, 'c> Walk<'w, 'a, 'c> {
         for (name, &id) in &view.state.refs {
             self.check.report.checked_refs.push(name.to_string());
             self.following = name.to_string().into();
-            if let Err(error) = history.add(&id.to_string()) {
+            if let Err(error) = history.add(id) {
                 self.lost(&error);
                 continue;
             }

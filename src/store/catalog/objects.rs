@@ -6,7 +6,7 @@
 use super::Catalog;
 use crate::store::error::StoreError;
 use crate::store::id::{ObjectId, Sha256};
-use crate::store::index::{self, Index, ObjectRow, Stored};
+use crate::store::index::{Index, ObjectRow, Stored};
 use crate::store::object::{self, Commit, Kind, Tag, Tree};
 use crate::store::pack;
 
@@ -82,10 +82,7 @@ impl Catalog {
             (raw_len <= max_body(kind)).then(|| pack::decode(codec, stored, raw_len as usize)).flatten();
         // Hashed again here, an id can be trusted, and no object can lead back to itself.
         let body = body.filter(|body| object::id_of(kind, body) == row.id);
-        let damaged = || {
-            let detail = format!("object {} is unreadable", row.id);
-            StoreError::damaged(&index::path_of(index.id()), detail)
-        };
+        let damaged = || index.damaged(format!("object {} is unreadable", row.id));
         Ok(Some((kind, body.ok_or_else(damaged)?)))
     }
 

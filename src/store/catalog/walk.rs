@@ -5,7 +5,7 @@
 
 use super::Pack;
 use crate::store::error::StoreError;
-use crate::store::index::{self, ChunkRow, Extent};
+use crate::store::index::{ChunkRow, Extent};
 
 impl Pack {
     /// Every chunk that holds some of an extent, in order, each with its ordinal in the index; ends after an error.
@@ -33,7 +33,7 @@ impl Pack {
         let chunk: ChunkRow = self.index.row(ordinal)?;
         if chunk.raw_start != at || ordinal - self.row.first_chunk >= self.row.chunk_count {
             let detail = format!("pack {} has no chunk at {at}", self.row.id);
-            return Err(StoreError::damaged(&index::path_of(self.index.id()), detail));
+            return Err(self.index.damaged(detail));
         }
         Ok((ordinal, chunk))
     }

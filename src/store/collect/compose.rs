@@ -10,9 +10,9 @@ use crate::store::catalog::{Catalog, Pack};
 use crate::store::error::StoreError;
 use crate::store::id::PackId;
 use crate::store::index::draft::PackDraft;
-use crate::store::index::{self, ChunkRow, FileRow, Index, IndexBuilder, ObjectRow, PackRow, Stored};
+use crate::store::index::{ChunkRow, FileRow, Index, IndexBuilder, ObjectRow, PackRow, Stored};
 use crate::store::log::record::NewPack;
-use crate::store::mark::{Marks, locate_pack};
+use crate::store::mark::{Marks, is_described_in};
 use crate::store::moves::Moves;
 use crate::store::object::Kind;
 use crate::store::pack::{self, INLINE_LIMIT, PACK_LIMIT};
@@ -154,8 +154,7 @@ fn packs(
     for row in index.rows::<PackRow>() {
         let row = row?;
         if row.id != PackId::HERE {
-            let is_given = locate_pack(catalog, row.id)?.map(|(holder, _)| holder) == Some(at);
-            if is_given && plan.fate(row.id) == Some(Fate::Keep) {
+            if plan.fate(row.id) == Some(Fate::Keep) && is_described_in(catalog, at, row.id)? {
                 target.builder().add_pack(PackDraft::read(index, &row)?);
             }
             continue;
@@ -189,8 +188,7 @@ fn files(
             continue;
         }
         let said = moves.translate(at, &extents).ok_or_else(|| {
-            let detail = format!("sha256:{} lies in chunks that were not kept", row.sha256);
-            StoreError::damaged(&index::path_of(index.id()), detail)
+            index.damaged(format!("sha256:{} lies in chunks that were not kept", row.sha256))
         })?;
         target.builder().add_file(row.sha256, row.size, said);
     }

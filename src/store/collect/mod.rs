@@ -19,7 +19,7 @@ use super::error::StoreError;
 use super::id::{ChunkHash, PackId};
 use super::index::{FileRow, Index, LookupRow, Row};
 use super::interrupt::Interrupt;
-use super::mark::{Bits, Marks, locate_pack};
+use super::mark::{Bits, Marks, locate_pack_of};
 use super::vault::View;
 
 /// What is worth rewriting: an index or a pack one part in this many of which is dead, unless all is to go.
@@ -66,11 +66,7 @@ impl Held {
             for file in marked::<FileRow>(index, &marks[at].files) {
                 let row: FileRow = index.row(file)?;
                 for extent in index.extents(&row)? {
-                    let pack = match extent.pack {
-                        PackId::HERE => index.pack(PackId::HERE)?.map(|pack| (at, pack)),
-                        id => locate_pack(catalog, id)?,
-                    };
-                    let Some((holder, pack)) = pack else { continue };
+                    let Some((holder, pack)) = locate_pack_of(catalog, at, &extent)? else { continue };
                     for chunk in Pack::of(&catalog.indexes()[holder], pack).chunks_in(&extent) {
                         self.0.insert(LookupRow::prefix_of(chunk?.1.hash));
                     }

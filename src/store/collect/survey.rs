@@ -14,7 +14,7 @@ use crate::store::id::{IndexId, PackId};
 use crate::store::index::{
     self, ChunkRow, Extent, FileRow, Index, LookupRow, ObjectRow, PackRow, Row as _, Stored,
 };
-use crate::store::mark::{Marks, locate_object, locate_pack};
+use crate::store::mark::{Marks, is_described_in, locate_object, locate_pack};
 use crate::store::media::Media;
 use crate::store::object::Kind;
 use crate::store::pack;
@@ -152,27 +152,18 @@ impl Plan {
         policy: &Policy,
     ) -> Result<(), StoreError> {
         // A second description of a pack, and one of a retired pack, are rows that nobody is given.
-        if pack.id == PackId::HERE || locate_pack(catalog, pack.id)?.map(|(holder, _)| holder) != Some(at) {
+        if pack.id == PackId::HERE || !is_described_in(catalog, at, pack.id)? {
             return Ok(());
         }
-        let index = &catalog.indexes()[at];
-        let (mut live, mut is_held) = (0, false);
-        for ordinal in chunks_of(pack) {
-            let is_live = marks.chunks.has(ordinal);
-            if is_live || !policy.held.is_empty() {
-                let chunk: ChunkRow = index.row(ordinal)?;
-                live += if is_live { u64::from(chunk.stored_len) } else { 0 };
-                is_held |= policy.held.has(chunk.hash);
-            }
-        }
+        let (live, is_held) = live_chunks(&catalog.indexes()[at], pack, marks, policy)?;
         let path = pack::path_of(pack.id);
         let len = catalog.media().len(&path).map_err(StoreError::io("look at", &path))?;
         if live > 0 && len != Some(pack.stored_len) {
-            let found = len.map_or_else(
-                || "the file is missing".to_owned(),
-                |len| format!("it has {len} bytes, not {}", pack.stored_len),
-            );
-            return Err(StoreError::damaged(&path, found));
+            let detail = match len {
+                None => "the file is missing".to_owned(),
+                Some(len) => format!("it has {len} bytes, not {}", pack.stored_len),
+            };
+            return Err(StoreError::damaged(&path, detail));
         }
         let dead = pack.stored_len.saturating_sub(live);
         let fate = match (live, dead) {
@@ -240,9 +231,7 @@ impl Plan {
                     bytes += per_chunk + u64::from(index.row::<ChunkRow>(ordinal)?.stored_len);
                 }
                 bytes += if bytes > before { PackRow::LEN as u64 } else { 0 };
-            } else if self.fate(pack.id) == Some(Fate::Keep)
-                && locate_pack(catalog, pack.id)?.map(|(holder, _)| holder) == Some(at)
-            {
+            } else if self.fate(pack.id) == Some(Fate::Keep) && is_described_in(catalog, at, pack.id)? {
                 bytes += PackRow::LEN as u64 + u64::from(pack.chunk_count) * per_chunk;
             }
         }
@@ -268,6 +257,25 @@ impl Plan {
     pub(super) fn moves(&self, extents: &[Extent]) -> bool {
         extents.iter().any(|extent| self.fate(extent.pack) == Some(Fate::Move))
     }
+}
+
+/// Bytes of a pack's live chunks, and whether somebody reads one of its chunks.
+fn live_chunks(
+    index: &Index,
+    pack: &PackRow,
+    marks: &Marks,
+    policy: &Policy,
+) -> Result<(u64, bool), StoreError> {
+    let (mut live, mut is_held) = (0, false);
+    for ordinal in chunks_of(pack) {
+        let is_live = marks.chunks.has(ordinal);
+        if is_live || !policy.held.is_empty() {
+            let chunk: ChunkRow = index.row(ordinal)?;
+            live += if is_live { u64::from(chunk.stored_len) } else { 0 };
+            is_held |= policy.held.has(chunk.hash);
+        }
+    }
+    Ok((live, is_held))
 }
 
 /// Bytes of live objects, and whether there is a dead commit or tag that could still be named.

@@ -127,7 +127,7 @@ impl Index {
         self.trailer.sections_end() == 0
     }
 
-    pub(super) fn damaged(&self, detail: impl Into<String>) -> StoreError {
+    pub(in crate::store) fn damaged(&self, detail: impl Into<String>) -> StoreError {
         StoreError::damaged(&path_of(self.id), detail)
     }
 

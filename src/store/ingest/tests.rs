@@ -16,6 +16,7 @@ use crate::store::media::Media;
 use crate::store::media::memory::MemoryMedia;
 use crate::store::object::Timestamp;
 use crate::store::publish::{Change, create_vault};
+use crate::store::samples::noise;
 use crate::store::sorted::HELD;
 use crate::store::transaction::Context;
 use crate::store::vault::{Settings, Vault};
@@ -149,12 +150,6 @@ fn store(versions: &[Vec<u8>], way: Way) -> (MemoryMedia, Vec<StoredFile>) {
     });
     let stored = stored.collect();
     (media, stored)
-}
-
-fn noise(seed: u64, len: usize) -> Vec<u8> {
-    let mut bytes = vec![0; len];
-    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut bytes);
-    bytes
 }
 
 /// What is done to one version to make the next.

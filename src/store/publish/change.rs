@@ -22,6 +22,11 @@ pub struct Change {
 }
 
 impl Change {
+    /// Moves one ref from where it is expected to be.
+    pub fn moving(name: RefName, old: Option<ObjectId>, new: Option<ObjectId>, message: &str) -> Self {
+        Self { refs: vec![move_ref(name, old, new, message)], ..Self::default() }
+    }
+
     /// Whether every ref is where it was believed to be, and none will stand in another's way.
     pub(super) fn check(&self, state: &State) -> Result<(), StoreError> {
         for wanted in &self.refs {
