@@ -140,3 +140,31 @@ fn merging_small_indexes_does_not_bury_what_was_stored_again() {
     // The lost pack is still spoken of, and nobody needs it.
     assert!(report.findings.iter().all(|finding| finding.affects.is_empty()), "{report:?}");
 }
+
+/// The other way round: what is larger and newer says where the content was stored again, and that is what is lost.
+#[test]
+fn merging_small_indexes_brings_back_an_older_record_when_the_newer_one_gives_nothing() {
+    let media = vault();
+    let content = noise(700_000);
+    commit(&media, 3, "large", content.clone());
+    commit(&media, 4, "later", b"so that the lost pack is not the newest".to_vec());
+    let first = pack(&media);
+    let bytes = take_away(&media, &first);
+    let much = noise(300_000).into_iter().map(|byte| !byte).collect();
+    commit_all(&media, 5, vec![("large", content.clone()), ("much", much)]);
+    let second = pack(&media);
+    put_back(&media, &first, &bytes);
+    commit(&media, 6, "later", b"so that this one is not either".to_vec());
+    let damages: [&dyn Fn(&MemoryMedia); 2] = [&|media| media.remove_file(&second).unwrap(), &|media| {
+        media.corrupt(&second, |bytes| bytes.truncate(600_000)).unwrap();
+    }];
+    for damage in damages {
+        let media = media.settled();
+        damage(&media);
+        assert_eq!(read(&media, "large"), None);
+        for step in 7..30 {
+            commit(&media, step, "small", vec![step]);
+        }
+        assert!(read(&media, "large").is_some_and(|found| found == content));
+    }
+}

@@ -19,6 +19,7 @@ use super::media::{Media, ReadAt};
 use super::object::{self, Commit, Kind, Tag, Tree};
 use super::pack;
 
+mod gives;
 pub mod part;
 mod places;
 pub mod run;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::catalog::Catalog;
 use super::error::StoreError;
 use super::frame::{self, Checksum};
-use super::id::{IndexId, ObjectId, PackId, Sha256};
+use super::id::{IndexId, ObjectId, PackId};
 use super::index::{self, BlockCache, Index, IndexBuilder};
 use super::log::record::{NewPack, Record, RefChange};
 use super::log::scan::read_file;
@@ -324,11 +324,12 @@ impl Transaction<'_> {
         let mut merged = (!peers.is_empty()).then(|| self.builder.clone());
         if let Some(merged) = &mut merged {
             let is_gone = |pack| base.catalog.is_retired(pack);
-            // Newest first: where two say something of one content, the later knows better; also one that stays.
+            // Newest first: where two say something of one content, the later knows better; also one that stays, unless
+            // it cannot give it: then the older record is kept, and is the one that is believed from now on.
             for (at, index) in &peers {
                 let newer = &base.catalog.indexes()[at + 1..];
                 let staying: Vec<_> = newer.iter().filter(|index| !retired.contains(&index.id())).collect();
-                let is_said = |content| staying.iter().any(|index| says(index, content, &is_gone));
+                let is_said = |content| staying.iter().any(|index| base.catalog.gives(index, content));
                 merged.absorb(index, &is_gone, &is_said)?;
             }
         }
@@ -448,12 +449,6 @@ fn peers(live: &[Arc<Index>], own: u64) -> (Vec<(usize, Arc<Index>)>, Vec<IndexI
     chosen.sort_unstable_by_key(|(at, _)| std::cmp::Reverse(*at));
     let retired = chosen.iter().map(|(_, index)| index.id()).collect();
     (chosen, retired)
-}
-
-/// Whether an index has a record of a content that counts. What cannot be read says nothing.
-fn says(index: &Index, content: Sha256, is_gone: &dyn Fn(PackId) -> bool) -> bool {
-    let extents = index.file(content).ok().flatten().and_then(|row| index.extents(&row).ok());
-    extents.is_some_and(|extents| !extents.iter().any(|extent| is_gone(extent.pack)))
 }
 
 fn write_checkpoint(vault: &Vault, state: &State) -> Result<(), StoreError> {
