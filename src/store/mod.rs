@@ -40,6 +40,7 @@ pub mod publish;
 pub mod recode;
 pub mod refname;
 mod scratch;
+mod sound;
 pub mod stat_cache;
 pub mod transaction;
 pub mod vault;

@@ -4,22 +4,22 @@
 //! chunks is in `ingest`, making it durable in `publish`; this file holds what they share and adds objects.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::catalog::{Catalog, max_body};
+use super::catalog::max_body;
 use super::error::StoreError;
 use super::id::{ObjectId, PackId, Sha256};
 use super::index::draft::DraftChunks;
 use super::index::write::Added;
 use super::index::{ChunkRow, Codec, IndexBuilder};
 use super::log::record::NewPack;
-use super::media::{Lock, LockMode, Media, Wait};
+use super::media::{Lock, LockMode, Wait};
 use super::object::Timestamp;
 use super::object::{self, Kind};
 use super::pack::{self, Compression, Filled, PackFile, SharedPack};
 use super::publish::discard;
 use super::scratch::Scratch;
+use super::sound::Soundness;
 use super::stat_cache::StatCache;
 use super::vault::{Vault, View};
 use super::zip;
@@ -239,6 +239,13 @@ impl Transaction<'_> {
         }
         let Some(record) = unless_damaged(self.base.catalog.try_file(sha256)) else { return false };
         record.extents.iter().all(|extent| extent.pack == PackId::HERE || self.is_sound(extent.pack))
+            && self.sound.holds_all(&self.base.catalog, &record)
+    }
+
+    /// From now on, what the vault has is read and checked before it stands in for content that is at hand. Follow it up
+    /// with [`Transaction::mend`].
+    pub fn distrust(&mut self) {
+        self.sound.distrust();
     }
 
     fn is_sound(&mut self, id: PackId) -> bool {
@@ -253,22 +260,6 @@ impl Transaction<'_> {
     /// Forgets the trees, commits and tags added so far: the state they were built on is no longer the newest.
     pub fn forget_objects(&mut self) {
         self.builder.drop_bodies();
-    }
-}
-
-/// Packs looked at, and whether they are there with all their bytes: a lost one must not stand in for content that
-/// is at hand.
-#[derive(Debug, Default)]
-pub(super) struct Soundness(HashMap<PackId, bool>);
-
-impl Soundness {
-    /// Whether a pack is there with all its bytes.
-    pub(super) fn check(&mut self, media: &dyn Media, catalog: &Catalog, id: PackId) -> bool {
-        *self.0.entry(id).or_insert_with(|| {
-            let described = unless_damaged(catalog.pack(id));
-            let found = media.len(&pack::path_of(id));
-            described.is_some_and(|row| found.is_ok_and(|len| len == Some(row.stored_len)))
-        })
     }
 }
 

@@ -61,3 +61,27 @@ fn damage_is_named_with_what_it_affects_and_the_rest_stays_readable() {
     let said = format!("{}{}", run.out, run.err);
     assert!(run.code == Some(5) && said.contains(&pack) && said.contains("missing"), "{run:#?}");
 }
+
+/// What a user does who has read that something is damaged, word for word.
+#[test]
+fn a_damaged_file_is_mended_as_verify_says() {
+    let desk = Desk::new();
+    let noise: Vec<u8> = (0..400_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    let local = desk.write("model.bin", &noise);
+    desk.commit([&local]);
+    let packs = desk.path("vault/packs");
+    let pack = entries(&packs).into_iter().find(|name| name.ends_with(".pack")).expect("a pack of its own");
+    let mut bytes = fs::read(packs.join(&pack)).unwrap();
+    bytes[700_000] ^= 1;
+    fs::write(packs.join(&pack), bytes).unwrap();
+    let said = desk.on(["verify", "--full"]).out;
+    assert!(said.contains("affects model.bin@") && said.contains("`hv commit --rehash`"), "{said}");
+    let said = desk.on(["commit", "-m", "again", "--rehash", "model.bin"]).ok();
+    assert!(said.out.contains("were lost or damaged, and are there again"), "{said:?}");
+    assert!(desk.content(":model.bin") == noise, "{said:?}");
+    let said = desk.on(["verify", "--full"]);
+    assert!(said.code == Some(5) && said.out.contains("affects no file"), "{said:?}");
+    desk.on(["gc", "--prune=now"]).ok();
+    desk.on(["verify", "--full"]).ok();
+    assert!(desk.content(":model.bin") == noise);
+}

@@ -58,7 +58,8 @@ pub(in crate::cli) struct Reading {
     /// Commit symlinks even when they dangle or lead out of the folder that is committed
     #[arg(long)]
     keep_links: bool,
-    /// Read every file, also those that have not changed since they were last committed
+    /// Read every file, also those that have not changed since they were last committed, and what the vault has of them: what
+    /// is damaged there is stored again
     #[arg(long)]
     rehash: bool,
     /// Compress new content: none, what shrinks much (auto), or weights too (max) [default: as the vault is set to]
@@ -111,6 +112,12 @@ pub(super) fn show(cli: &Cli, outcome: &CommitOutcome) -> Result<(), Failure> {
         say(&format!("[{} {}] {title}", outcome.branch, outcome.oid.short()))?;
     } else {
         say(&format!("nothing to commit: {} already holds exactly this", outcome.branch))?;
+        if outcome.new_bytes > 0 {
+            say(&format!(
+                "{} of it were lost or damaged, and are there again",
+                output::bytes(outcome.new_bytes)
+            ))?;
+        }
     }
     tell(&format!(
         "{} file{} {}, {}: {} new, {} shared; the vault grew by {}",
