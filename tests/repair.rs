@@ -19,9 +19,13 @@ fn commit(media: &MemoryMedia, step: u8, path: &str, content: Vec<u8>) -> Commit
 }
 
 fn commit_all(media: &MemoryMedia, step: u8, files: Vec<(&str, Vec<u8>)>) -> CommitOutcome {
+    commit_with(media, step, files, false)
+}
+
+fn commit_with(media: &MemoryMedia, step: u8, files: Vec<(&str, Vec<u8>)>, rehash: bool) -> CommitOutcome {
     let repository = Repository::open_on(Arc::new(media.clone())).unwrap();
     let adds: Vec<_> = files.into_iter().map(|(path, content)| add(path, content)).collect();
-    let options = CommitOptions { message: "m".to_owned(), ..CommitOptions::default() };
+    let options = CommitOptions { message: "m".to_owned(), rehash, ..CommitOptions::default() };
     repository.create_commit(&adds, &options, &actor(step), &mut |_| ()).unwrap()
 }
 
@@ -117,4 +121,109 @@ fn merging_small_indexes_does_not_bury_what_was_stored_again() {
     let report = Repository::open_on(Arc::new(media)).unwrap().verify(true, &mut |_| ()).unwrap();
     // The lost pack is still spoken of, and nobody needs it.
     assert!(report.findings.iter().all(|finding| finding.affects.is_empty()), "{report:?}");
+}
+
+/// The other way round: what is larger and newer says where the content was stored again, and that is what is lost.
+#[test]
+fn merging_small_indexes_brings_back_an_older_record_when_the_newer_one_gives_nothing() {
+    let media = vault();
+    let content = noise(3, 700_000);
+    commit(&media, 3, "large", content.clone());
+    commit(&media, 4, "later", b"so that the lost pack is not the newest".to_vec());
+    let first = pack(&media);
+    let bytes = take_away(&media, &first);
+    let much = noise(3, 300_000).into_iter().map(|byte| !byte).collect();
+    commit_all(&media, 5, vec![("large", content.clone()), ("much", much)]);
+    let second = pack(&media);
+    put_back(&media, &first, &bytes);
+    commit(&media, 6, "later", b"so that this one is not either".to_vec());
+    let damages: [&dyn Fn(&MemoryMedia); 2] = [&|media| media.remove_file(&second).unwrap(), &|media| {
+        media.corrupt(&second, |bytes| bytes.truncate(600_000)).unwrap();
+    }];
+    for damage in damages {
+        let media = media.settled();
+        damage(&media);
+        assert_eq!(read(&media, "large"), None);
+        for step in 7..30 {
+            commit(&media, step, "small", vec![step]);
+        }
+        assert!(read(&media, "large").is_some_and(|found| found == content));
+    }
+}
+
+fn verify(media: &MemoryMedia) -> hubvault::ops::verify::VerifyReport {
+    Repository::open_on(Arc::new(media.clone())).unwrap().verify(true, &mut |_| ()).unwrap()
+}
+
+/// Makes one bit another where these bytes are in a pack.
+fn rot(media: &MemoryMedia, bytes: &[u8]) {
+    let wanted = &bytes[..64];
+    let files = media.files();
+    let at = |bytes: &[u8]| bytes.windows(wanted.len()).position(|window| window == wanted);
+    let mut packs = files.iter().filter(|(path, _)| path.ends_with(".pack"));
+    let (pack, at) = packs.find_map(|(path, bytes)| Some((path, at(bytes)?))).unwrap();
+    media.corrupt(pack, |bytes| bytes[at] ^= 1).unwrap();
+}
+
+#[test]
+fn a_good_file_committed_with_rehash_mends_every_version_that_shares_what_had_rotted() {
+    let media = vault();
+    let first = noise(3, 4 << 20);
+    let mut second = first.clone();
+    second[100_000..105_000].fill(7);
+    let last = second[3 << 20..].to_vec();
+    let small: Vec<u8> = first[..200_000].iter().map(|byte| byte ^ 0x55).collect();
+    let other: Vec<u8> = small.iter().map(|byte| byte ^ 0x11).collect();
+    commit_all(&media, 3, vec![("large", first.clone()), ("small", small.clone()), ("other", other.clone())]);
+    commit(&media, 4, "large", second.clone());
+    commit(&media, 5, "copy", last.clone());
+    rot(&media, &first[1 << 20..]);
+    rot(&media, &first[2_000_000..]);
+    let old = |content: &[u8]| {
+        let repository = Repository::open_on(Arc::new(media.clone())).unwrap();
+        let file = repository.snapshot(Some("HEAD~2")).unwrap().open_path("large").unwrap();
+        let mut found = vec![0; content.len()];
+        file.read_at(0, &mut found).is_ok() && found == content
+    };
+    assert!(read(&media, "large").is_none() && !old(&first));
+    assert_eq!(verify(&media).findings.len(), 2);
+
+    // Without being asked to, nobody reads what is there.
+    let believed = commit(&media, 6, "large", second.clone());
+    assert!(!believed.committed && believed.new_bytes == 0 && read(&media, "large").is_none());
+    let outcome = commit_with(&media, 7, vec![("large", second.clone())], true);
+    assert!(!outcome.committed && (1..400_000).contains(&outcome.new_bytes), "{outcome:?}");
+    assert!(read(&media, "large").is_some_and(|found| found == second));
+    assert!(old(&first), "the version before has the new copy too");
+    assert!(read(&media, "copy").is_some_and(|found| found == last));
+    let report = verify(&media);
+    assert!(report.findings.len() == 2 && report.findings.iter().all(|finding| finding.affects.is_empty()));
+    let repository = Repository::open_on(Arc::new(media.clone())).unwrap();
+    repository.gc(&hubvault::ops::gc::GcOptions::now(), &actor(8), &mut |_| ()).unwrap();
+    assert!(verify(&media).ok && old(&first) && read(&media, "large").is_some_and(|found| found == second));
+
+    // And now there is nothing to do.
+    let files = media.files();
+    let outcome = commit_with(&media, 9, vec![("large", second), ("small", small), ("other", other)], true);
+    assert_eq!(outcome.new_bytes, 0);
+    let kept = |files: &std::collections::BTreeMap<String, Vec<u8>>| {
+        files.keys().filter(|name| name.starts_with("packs/")).cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(kept(&media.files()), kept(&files));
+}
+
+#[test]
+fn a_small_file_that_rotted_in_a_pack_of_many_is_stored_again() {
+    let media = vault();
+    let small = |n: u8| -> Vec<u8> { noise(3, 400_000).iter().map(|byte| byte ^ n).collect() };
+    commit_all(&media, 3, vec![("a", small(1)), ("b", small(2)), ("c", small(3))]);
+    rot(&media, &small(2)[300_000..]);
+    let outcome = commit_with(&media, 4, vec![("b", small(2)), ("c", small(3))], true);
+    assert_eq!((outcome.committed, outcome.new_bytes), (false, 400_000), "{outcome:?}");
+    assert!(
+        ["a", "b", "c"]
+            .iter()
+            .zip(1..)
+            .all(|(name, n)| read(&media, name).is_some_and(|found| found == small(n)))
+    );
 }

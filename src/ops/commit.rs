@@ -100,7 +100,8 @@ pub struct CommitOptions {
     pub allow_empty: bool,
     /// What becomes of symlinks.
     pub links: Links,
-    /// Read every file, also those that were stored before and have not changed since.
+    /// Read every file, also those that were stored before and have not changed since, and what the vault has of them:
+    /// what is damaged there is stored again, for every version that shares it.
     pub rehash: bool,
     /// How hard new content is compressed, when not as the vault's setting says; what the vault has already stays as it
     /// is.
@@ -216,10 +217,14 @@ impl Repository {
         if let Some(compression) = options.compression {
             transaction.set_compression(compression);
         }
+        if options.rehash {
+            transaction.distrust();
+        }
         let cache = plan.stat_cache(&transaction);
         let cache = cache.as_ref().map(|cache| (cache, !options.rehash));
         let skipped = std::mem::take(&mut plan.skipped);
         let edits = plan.store(&mut transaction, &is_pointer, cache, &mut totals, progress)?;
+        transaction.mend()?;
         progress(Progress::Phase(Phase::Publishing));
         let work = Work { branch, parent, options, actor, edits };
         let (oid, published) =

@@ -17,6 +17,7 @@ use super::media::Media;
 pub mod checked;
 mod content;
 mod found;
+mod gives;
 mod objects;
 pub mod part;
 mod places;

@@ -29,6 +29,7 @@ pub(super) mod encode;
 mod extend;
 mod known;
 mod many;
+mod mend;
 mod pipeline;
 mod reflink;
 mod small;
@@ -201,6 +202,9 @@ impl Transaction<'_> {
         sink: Box<dyn super::media::Sink>,
     ) -> Result<(), StoreError> {
         let draft = Arc::new(PackDraft::of(self.next_pack(), pieces));
+        if self.sound.found_any() {
+            draft.chunks().iter().for_each(|row| self.sound.stored(row.hash, (draft.id, row.raw_start)));
+        }
         self.own_chunks.add(Arc::clone(&draft));
         self.builder.add_file(sha256, size, vec![Extent { pack: draft.id, start: 0, len: size }]);
         self.closed.push(PackFile { draft, tmp, sink });

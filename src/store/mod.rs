@@ -43,6 +43,7 @@ pub mod refname;
 pub(crate) mod samples;
 mod scratch;
 pub mod sorted;
+mod sound;
 pub mod stat_cache;
 mod text;
 pub mod transaction;

@@ -86,10 +86,15 @@ pub fn encode_chunk(raw: &[u8], compression: Compression) -> (Codec, Cow<'_, [u8
 /// What is done with a large file, going by samples of it. Only if it shrinks well is reading it raw worth less than
 /// the space, unless `asked` for: text does (to a third or less), weights do not (bf16 to 0.78).
 pub fn worthwhile(asked: Compression, samples: &[Vec<u8>]) -> Compression {
-    let raw: usize = samples.iter().map(Vec::len).sum();
-    let packed: usize = samples.iter().map(|sample| encode_chunk(sample, asked).1.len()).sum();
+    let raw = samples.iter().map(Vec::len).sum();
+    let packed = samples.iter().map(|sample| encode_chunk(sample, asked).1.len()).sum();
+    if pays(asked, raw, packed) { asked } else { Compression::None }
+}
+
+/// The same for samples of so many bytes that were encoded already, to so many.
+pub fn pays(asked: Compression, raw: usize, packed: usize) -> bool {
     let most = if asked == Compression::Max { raw - raw / 32 } else { raw / 2 };
-    if raw > 0 && packed <= most { asked } else { Compression::None }
+    raw > 0 && packed <= most
 }
 
 /// Undoes [`encode_chunk`] into exactly `raw_len` bytes; `None` when the stored bytes don't give that.

@@ -4,23 +4,23 @@
 //! chunks is in `ingest`, making it durable in `publish`; this file holds what they share and adds objects.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::catalog::{Catalog, max_body};
+use super::catalog::max_body;
 use super::error::StoreError;
 use super::id::{ObjectId, PackId, Sha256};
 use super::index::draft::DraftChunks;
 use super::index::write::Added;
 use super::index::{ChunkRow, Codec, IndexBuilder};
 use super::log::record::NewPack;
-use super::media::{Lock, LockMode, Media, Wait};
+use super::media::{Lock, LockMode, Wait};
 use super::object::Timestamp;
 use super::object::{self, Kind};
 use super::pack::{self, Compression, Filled, PackFile, SharedPack};
 use super::publish::discard;
 use super::scratch::Scratch;
 use super::sorted::{Coded, Key, Room, Sorted};
+use super::sound::Soundness;
 use super::stat_cache::StatCache;
 use super::vault::{Vault, View};
 use super::zip;
@@ -254,7 +254,15 @@ impl Transaction<'_> {
             return Ok(true);
         }
         let Some(record) = unless_damaged(self.base.catalog.try_file(sha256)) else { return Ok(false) };
-        Ok(record.extents.iter().all(|extent| extent.pack == PackId::HERE || self.is_sound(extent.pack)))
+        let there =
+            record.extents.iter().all(|extent| extent.pack == PackId::HERE || self.is_sound(extent.pack));
+        Ok(there && self.sound.holds_all(&self.base.catalog, &record))
+    }
+
+    /// From now on, what the vault has is read and checked before it stands in for content that is at hand. Follow it up
+    /// with [`Transaction::mend`].
+    pub fn distrust(&mut self) {
+        self.sound.distrust();
     }
 
     fn is_sound(&mut self, id: PackId) -> bool {
@@ -272,24 +280,8 @@ impl Transaction<'_> {
     }
 }
 
-/// Packs looked at, and whether they are there with all their bytes: a lost one must not stand in for content that
-/// is at hand.
-#[derive(Debug, Default)]
-pub(super) struct Soundness(HashMap<PackId, bool>);
-
-impl Soundness {
-    /// Whether a pack is there with all its bytes.
-    pub(super) fn check(&mut self, media: &dyn Media, catalog: &Catalog, id: PackId) -> bool {
-        *self.0.entry(id).or_insert_with(|| {
-            let described = unless_damaged(catalog.pack(id));
-            let found = media.len(&pack::path_of(id));
-            described.is_some_and(|pack| found.is_ok_and(|len| len == Some(pack.row.stored_len)))
-        })
-    }
-}
-
 /// The failure to read what was moved out of memory.
-fn reading_back(source: std::io::Error) -> StoreError {
+pub(super) fn reading_back(source: std::io::Error) -> StoreError {
     StoreError::io("read", "tmp")(source)
 }
 

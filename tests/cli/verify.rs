@@ -84,3 +84,27 @@ fn a_commit_that_lacks_a_file_is_named_and_comes_back_with_it() {
     fs::rename(desk.path("lost"), pack).unwrap();
     assert_eq!(desk.head(), head);
 }
+
+/// What a user does who has read that something is damaged, word for word.
+#[test]
+fn a_damaged_file_is_mended_as_verify_says() {
+    let desk = Desk::new();
+    let content = noise(2, 1_600_000);
+    let local = desk.write("model.bin", &content);
+    desk.commit([&local]);
+    let packs = desk.path("vault/packs");
+    let pack = entries(&packs).into_iter().find(|name| name.ends_with(".pack")).expect("a pack of its own");
+    let mut bytes = fs::read(packs.join(&pack)).unwrap();
+    bytes[700_000] ^= 1;
+    fs::write(packs.join(&pack), bytes).unwrap();
+    let said = desk.on(["verify", "--full"]).out;
+    assert!(said.contains("affects model.bin@") && said.contains("`hv commit --rehash`"), "{said}");
+    let said = desk.on(["commit", "-m", "again", "--rehash", "model.bin"]).ok();
+    assert!(said.out.contains("were lost or damaged, and are there again"), "{said:?}");
+    assert!(desk.content(":model.bin") == content, "{said:?}");
+    let said = desk.on(["verify", "--full"]);
+    assert!(said.code == Some(5) && said.out.contains("affects no file"), "{said:?}");
+    desk.on(["gc", "--prune=now"]).ok();
+    desk.on(["verify", "--full"]).ok();
+    assert!(desk.content(":model.bin") == content);
+}

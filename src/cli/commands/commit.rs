@@ -88,7 +88,8 @@ pub(in crate::cli) struct Reading {
     /// Commit what symlinks lead to, in their place
     #[arg(long)]
     follow_links: bool,
-    /// Read every file, also those that have not changed since they were last committed
+    /// Read every file, also those that have not changed since they were last committed, and what the vault has of them: what
+    /// is damaged there is stored again
     #[arg(long)]
     rehash: bool,
     /// Compress new content: none, what shrinks much (auto), or weights too (max) [default: as the vault is set to]
@@ -143,6 +144,10 @@ fn describe(outcome: &CommitOutcome) -> Result<(), Failure> {
         say(&format!("[{} {}] {title}", outcome.branch, outcome.oid.short()))?;
     } else {
         say(&format!("nothing to commit: {} already holds all of this", outcome.branch))?;
+        if outcome.new_bytes > 0 {
+            let bytes = output::bytes(outcome.new_bytes);
+            say(&format!("{bytes} of it were lost or damaged, and are there again"))?;
+        }
     }
     if let Some(changed) = &outcome.changed {
         show_changed(changed)?;

@@ -50,12 +50,18 @@ fn show(report: &VerifyReport) -> Result<(), Failure> {
         for affected in &finding.affects {
             say(&format!("  affects {affected}"))?;
         }
+        if finding.affects.is_empty() {
+            say("  affects no file; if it is in a pack, `hv gc --prune=now` takes it away")?;
+        }
         if !finding.refs.is_empty() {
             say(&format!("  in the history of {}", finding.refs.join(", ")))?;
         }
         if finding.more > 0 {
             say(&format!("  and {} more", finding.more))?;
         }
+    }
+    if report.findings.iter().any(|finding| !finding.affects.is_empty()) {
+        say("Of files that you still have, `hv commit --rehash` stores again what is damaged here")?;
     }
     Ok(())
 }

@@ -7,7 +7,8 @@ use crate::store::catalog::{Catalog, Located};
 use crate::store::id::{ChunkHash, PackId};
 use crate::store::index::draft::DraftChunks;
 use crate::store::media::Media;
-use crate::store::transaction::{Soundness, Transaction, unless_damaged};
+use crate::store::sound::Soundness;
+use crate::store::transaction::{Transaction, unless_damaged};
 
 /// A place among the decoded bytes of a pack.
 pub(super) type Place = (PackId, u64);
@@ -50,9 +51,15 @@ impl<'a> Known<'a> {
             _ => unless_damaged(self.catalog.chunk(hash))?,
         };
         let (pack, chunk) = (found.pack.row.id, found.chunk);
+        let sound = chunk.raw_len == len
+            && self.sound.check(self.media, self.catalog, pack)
+            && self.sound.holds(self.catalog, &found.pack, &chunk);
         self.last = Some(found);
-        let sound = chunk.raw_len == len && self.sound.check(self.media, self.catalog, pack);
-        sound.then_some((pack, chunk.raw_start))
+        if sound {
+            return Some((pack, chunk.raw_start));
+        }
+        // It may have been stored again.
+        self.places(hash, len).first().copied()
     }
 
     /// Every place where a chunk of this name and length is, as far as there are not too many.
@@ -60,7 +67,9 @@ impl<'a> Known<'a> {
         let own = self.own.find(hash);
         let mut stored = self.catalog.chunks(hash, PLACES);
         stored.retain(|found| {
-            found.chunk.raw_len == len && self.sound.check(self.media, self.catalog, found.pack.row.id)
+            found.chunk.raw_len == len
+                && self.sound.check(self.media, self.catalog, found.pack.row.id)
+                && self.sound.holds(self.catalog, &found.pack, &found.chunk)
         });
         let stored = stored.into_iter().map(|found| (found.pack.row.id, found.chunk.raw_start));
         own.into_iter().chain(stored).collect()

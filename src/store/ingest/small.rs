@@ -110,7 +110,9 @@ impl Transaction<'_> {
         let media = &*self.vault.media;
         let shared = self.shared_pack()?;
         let start = shared.push(media, hash, raw_len, codec, stored)?;
-        append(extents, Extent { pack: shared.id(), start, len: raw_len as u64 });
+        let pack = shared.id();
+        self.sound.stored(hash, (pack, start));
+        append(extents, Extent { pack, start, len: raw_len as u64 });
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::store::catalog::Catalog;
 use crate::store::error::StoreError;
-use crate::store::id::{IndexId, PackId, Sha256};
+use crate::store::id::IndexId;
 use crate::store::index::{Index, IndexBuilder};
 
 /// Indexes are taken over when there are this many of a size class, so each byte is rewritten once per class.
@@ -26,11 +26,12 @@ pub(super) fn take_over(
     }
     let mut merged = own.clone();
     let is_gone = |pack| live.is_retired(pack);
-    // Newest first: where two say something of one content, the later knows better; also one that stays.
+    // Newest first: where two say something of one content, the later knows better; also one that stays, unless it cannot
+    // give it: then the older record is kept, and is the one that is believed from now on.
     for (at, index) in &peers {
         let newer = &live.indexes()[at + 1..];
         let staying: Vec<_> = newer.iter().filter(|index| !retired.contains(&index.id())).collect();
-        let is_said = |content| staying.iter().any(|index| says(index, content, &is_gone));
+        let is_said = |content| staying.iter().any(|index| live.gives(index, content));
         merged.absorb(index, &is_gone, &is_said)?;
     }
     Ok((Some(merged), retired))
@@ -61,10 +62,4 @@ fn peers(live: &[Arc<Index>], own: u64) -> Vec<(usize, Arc<Index>)> {
     }
     chosen.sort_unstable_by_key(|(at, _)| std::cmp::Reverse(*at));
     chosen
-}
-
-/// Whether an index has a record of a content that counts. What cannot be read says nothing.
-fn says(index: &Index, content: Sha256, is_gone: &dyn Fn(PackId) -> bool) -> bool {
-    let extents = index.file(content).ok().flatten().and_then(|row| index.extents(&row).ok());
-    extents.is_some_and(|extents| !extents.iter().any(|extent| is_gone(extent.pack)))
 }
