@@ -11,7 +11,13 @@ fn a_healthy_vault() {
     let desk = Desk::new();
     desk.commit_file("f", vec![3; 3 << 20]);
     let quick = desk.on(["verify"]).ok();
-    assert!(quick.out.starts_with("Quick verification OK\nChecked refs: refs/heads/main\n"), "{}", quick.out);
+    assert!(
+        quick
+            .out
+            .starts_with("Quick verification OK (--full reads content too)\nChecked refs: refs/heads/main\n"),
+        "{}",
+        quick.out
+    );
     assert!(quick.err.is_empty());
     assert!(desk.on(["verify", "--full"]).ok().out.starts_with("Full verification OK\n"));
     let told = desk.on(["verify", "--full", "--json"]).json();
@@ -83,6 +89,33 @@ fn a_commit_that_lacks_a_file_is_named_and_comes_back_with_it() {
     assert_ne!(desk.head(), head);
     fs::rename(desk.path("lost"), pack).unwrap();
     assert_eq!(desk.head(), head);
+}
+
+#[test]
+fn every_ref_that_leads_to_damage_is_named() {
+    let desk = Desk::new();
+    let base = desk.head();
+    desk.commit_file("d/broken.bin", noise(4, 700_000));
+    desk.on(["branch", "prod"]).ok();
+    desk.on(["tag", "v1.0"]).ok();
+    desk.on(["tag", "-m", "annotated", "v1.1"]).ok();
+    desk.commit_file("other.txt", "later");
+    // Has the file, by way of a commit of its own.
+    desk.commit(["-r", "prod", "--copy", "d=e"]);
+    desk.on(["branch", "clean", &base]).ok();
+    desk.commit(["-r", "clean", "--add", "fine=in/other.txt"]);
+    let packs = desk.path("vault/packs");
+    let pack = entries(&packs).into_iter().find(|name| name.ends_with(".pack")).expect("a pack of its own");
+    let whole = fs::read(packs.join(&pack)).unwrap();
+    let mut bytes = whole.clone();
+    bytes[300_000] ^= 1;
+    fs::write(packs.join(&pack), bytes).unwrap();
+    let all = "refs/heads/main, refs/heads/prod, refs/tags/v1.0, refs/tags/v1.1";
+    let said = desk.on(["verify", "--full"]).out;
+    assert!(said.contains(&format!("  in the history of {all}\n")), "{said}");
+    fs::write(packs.join(&pack), &whole[..600_000]).unwrap();
+    let said = desk.on(["verify"]).out;
+    assert!(said.contains(&format!("  in the history of {all}\n")), "{said}");
 }
 
 /// What a user does who has read that something is damaged, word for word.

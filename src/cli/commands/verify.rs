@@ -10,6 +10,10 @@ use crate::cli::progress::watched;
 use crate::ops::verify::VerifyReport;
 
 /// Check that everything is there and unchanged
+///
+/// What is damaged is named with the files it affects and the refs that lead to them; everything else goes on working. To mend
+/// it, put the damaged file of the vault back from any copy of the vault (files in `packs/` and `log/` never change), or
+/// commit the affected files again with --rehash, and run `hv gc --prune=now`. Checkpoints can be deleted.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct VerifyArgs {
     /// Hash every stored byte again
@@ -30,7 +34,11 @@ pub(super) fn run(cli: &Cli, args: &VerifyArgs) -> Result<(), Failure> {
 
 fn show(report: &VerifyReport) -> Result<(), Failure> {
     let kind = if report.full { "Full" } else { "Quick" };
-    say(&format!("{kind} verification {}", if report.ok { "OK" } else { "failed" }))?;
+    let result = if report.ok { "OK" } else { "failed" };
+    say(&format!(
+        "{kind} verification {result}{}",
+        if report.full { "" } else { " (--full reads content too)" }
+    ))?;
     say(&format!("Checked refs: {}", report.checked_refs.join(", ")))?;
     say(&format!(
         "Checked {}, {}, {}, {} of content",
@@ -42,8 +50,13 @@ fn show(report: &VerifyReport) -> Result<(), Failure> {
     for warning in &report.warnings {
         tell(&format!("warning: {warning}"))?;
     }
-    for leftover in &report.leftovers {
-        tell(&format!("warning: {leftover}"))?;
+    // What is damaged may be what names them.
+    if report.ok && !report.leftovers.is_empty() {
+        tell(&format!(
+            "{} with {} that nothing needs any longer: `hv gc` frees them",
+            output::count(report.leftovers.len() as u64, "file"),
+            output::bytes(report.leftover_bytes)
+        ))?;
     }
     for finding in &report.findings {
         say(&format!("damaged: {}", finding.problem))?;

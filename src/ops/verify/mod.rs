@@ -6,13 +6,14 @@
 //! each is listed with the `path@revision`s it affects, and the rest is looked at all the same. How files are put together is
 //! `contents`' business.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::thread;
 
 use serde::Serialize;
 
 use self::contents::{BadChunks, Close, Contents, Desk, key, note, workers};
+use self::reach::Reach;
 use self::walk::Walk;
 
 use super::error::OpsError;
@@ -21,7 +22,7 @@ use super::{Progress, Repository};
 use crate::store::catalog::checked::Seen;
 use crate::store::catalog::{Catalog, Pack};
 use crate::store::collect::{Folder, leftovers};
-use crate::store::id::PackId;
+use crate::store::id::{ObjectId, PackId};
 use crate::store::index::{self, PackRow};
 use crate::store::interrupt::Interrupt;
 use crate::store::log::state::State;
@@ -30,6 +31,7 @@ use crate::store::pack;
 use crate::store::vault::View;
 
 mod contents;
+mod reach;
 mod walk;
 
 /// Most `path@revision`s that are listed for one finding; the rest are counted.
@@ -56,8 +58,11 @@ pub struct VerifyReport {
     pub findings: Vec<Finding>,
     /// What is out of the ordinary and harmless.
     pub warnings: Vec<String>,
-    /// Files that nothing names: left by writers that died, or retired and not yet removed. `gc` removes them.
+    /// Files that nothing names: left by writers that died, or retired and not yet removed. `gc` removes them. In a damaged
+    /// vault what names them may be what cannot be read.
     pub leftovers: Vec<String>,
+    /// Bytes in these.
+    pub leftover_bytes: u64,
 }
 
 /// One damaged thing.
@@ -69,7 +74,7 @@ pub struct Finding {
     pub affects: Vec<String>,
     /// How many more it affects.
     pub more: u64,
-    /// Full names of refs whose history it was met in, each commit's first.
+    /// Full names of the refs in whose history it is.
     pub refs: Vec<String>,
 }
 
@@ -79,10 +84,15 @@ impl Finding {
     }
 
     pub(super) fn affect(&mut self, path: String, name: &str) {
+        self.is_in(name);
+        self.affect_unnamed(path);
+    }
+
+    /// Notes a ref in whose history it is.
+    fn is_in(&mut self, name: &str) {
         if !self.refs.iter().any(|known| known == name) {
             self.refs.push(name.to_owned());
         }
-        self.affect_unnamed(path);
     }
 
     /// The same for what no ref leads to.
@@ -121,6 +131,8 @@ struct Check<'a> {
     /// The place of each finding.
     places: Vec<Place>,
     by_problem: BTreeMap<String, usize>,
+    /// Blobs and trees that are met on the way from a ref, and the findings about them.
+    hurt: HashMap<ObjectId, BTreeSet<usize>>,
     /// Packs that are missing or have another length, and the finding that says so.
     bad_packs: HashMap<PackKey, usize>,
     /// Packs to be read: those of indexes that make sense, of the right length.
@@ -155,6 +167,7 @@ impl Repository {
             report,
             places: Vec::new(),
             by_problem: BTreeMap::new(),
+            hurt: HashMap::new(),
             bad_packs: HashMap::new(),
             good_packs: Vec::new(),
             raw_bytes: 0,
@@ -167,6 +180,7 @@ impl Repository {
         check.packs();
         check.contents(&mut |bytes| progress(Progress::Read(bytes)));
         self.vault().interrupt().check()?;
+        check.refs_of_findings()?;
         check.leftovers(self)?;
         let mut report = check.into_report();
         report.ok = report.findings.is_empty();
@@ -310,6 +324,23 @@ impl Check<'_> {
         }
     }
 
+    /// Finds every ref that leads to what was found, and not only the first.
+    fn refs_of_findings(&mut self) -> Result<(), OpsError> {
+        if self.report.findings.iter().all(|finding| finding.refs.is_empty()) {
+            return Ok(());
+        }
+        let (view, by_problem) = (self.view, &self.by_problem);
+        let by_problem = |problem: &str| by_problem.get(problem).copied();
+        let mut reach = Reach::new(view, &self.hurt, &by_problem, self.interrupt);
+        for (name, &id) in &view.state.refs {
+            for &finding in &*reach.of(id)? {
+                self.report.findings[finding].is_in(name.as_str());
+            }
+        }
+        self.report.findings.iter_mut().for_each(|finding| finding.refs.sort());
+        Ok(())
+    }
+
     /// Reads the chunks that are not in any file that was put together.
     fn unread(&mut self, seen: &Seen, progress: &mut dyn FnMut(u64)) {
         let mut buffer = Vec::new();
@@ -348,10 +379,10 @@ impl Check<'_> {
         let media = repository.vault().media();
         let unnamed = Folder::read(media)?.unnamed(self.view).unwrap_or_default();
         let left = unnamed.into_iter().chain(leftovers(media)?);
-        let describe = |(path, len): (String, u64)| {
-            format!("{path}: {len} bytes that nothing names; `hv gc` frees them")
-        };
-        self.report.leftovers = left.map(describe).collect();
+        for (path, len) in left {
+            self.report.leftover_bytes += len;
+            self.report.leftovers.push(format!("{path}: {len} bytes that nothing names"));
+        }
         Ok(())
     }
 }

@@ -20,6 +20,8 @@ struct Met {
     path: String,
     /// The ref whose history is followed.
     name: Arc<str>,
+    /// The blob or tree; `None` for what is not known by an id.
+    id: Option<ObjectId>,
     what: What,
 }
 
@@ -86,11 +88,11 @@ impl<'w, 'a, 'c> Walk<'w, 'a, 'c> {
     /// A commit that cannot be read takes what came before it along.
     fn lost(&mut self, error: &OpsError) {
         let path = format!("{}: what came before", self.following);
-        self.meet(path, What::Problem(error.to_string()));
+        self.meet(path, None, What::Problem(error.to_string()));
     }
 
-    fn problem(&mut self, problem: &impl ToString, path: &str, commit: ObjectId) {
-        self.meet(at(path, commit), What::Problem(problem.to_string()));
+    fn problem(&mut self, problem: &impl ToString, path: &str, tree: ObjectId, commit: ObjectId) {
+        self.meet(at(path, commit), Some(tree), What::Problem(problem.to_string()));
     }
 
     fn tree(&mut self, root: ObjectId, commit: ObjectId) {
@@ -106,11 +108,11 @@ impl<'w, 'a, 'c> Walk<'w, 'a, 'c> {
                 Ok(tree) if object::id_of(Kind::Tree, &tree.encode()) == id => tree,
                 Ok(_) => {
                     let problem = format!("tree {id} does not have the id it is stored under");
-                    self.problem(&problem, &path, commit);
+                    self.problem(&problem, &path, id, commit);
                     continue;
                 }
                 Err(error) => {
-                    self.problem(&error, &format!("{path}/"), commit);
+                    self.problem(&error, &format!("{path}/"), id, commit);
                     continue;
                 }
             };
@@ -120,7 +122,12 @@ impl<'w, 'a, 'c> Walk<'w, 'a, 'c> {
                 if entry.mode == Mode::Directory && path.matches('/').count() >= MAX_DEPTH {
                     // A chain of a million folders is an attack on memory; nothing of ours is that deep.
                     let start: String = path.chars().take(40).collect();
-                    self.problem(&format!("folders are nested over {MAX_DEPTH} deep"), &start, commit);
+                    self.problem(
+                        &format!("folders are nested over {MAX_DEPTH} deep"),
+                        &start,
+                        entry.id,
+                        commit,
+                    );
                 } else if entry.mode == Mode::Directory {
                     pending.push((entry.id, path));
                 } else if self.seen.insert(entry.id) {
@@ -134,17 +141,17 @@ impl<'w, 'a, 'c> Walk<'w, 'a, 'c> {
         self.check.report.files += 1;
         let Some(desk) = self.desk else {
             let answer = self.contents.check(blob, &|_| ());
-            self.answer(at(path, commit), &Arc::clone(&self.following), answer);
+            self.answer(at(path, commit), &Arc::clone(&self.following), Some(blob), answer);
             return;
         };
         desk.ask(self.asked, blob);
         self.asked += 1;
-        self.meet(at(path, commit), What::File);
+        self.meet(at(path, commit), Some(blob), What::File);
         self.tell(false);
     }
 
-    fn meet(&mut self, path: String, what: What) {
-        self.met.push_back(Met { path, name: Arc::clone(&self.following), what });
+    fn meet(&mut self, path: String, id: Option<ObjectId>, what: What) {
+        self.met.push_back(Met { path, name: Arc::clone(&self.following), id, what });
         if self.desk.is_none() {
             self.tell(true);
         }
@@ -154,7 +161,7 @@ impl<'w, 'a, 'c> Walk<'w, 'a, 'c> {
     fn tell(&mut self, all: bool) {
         while let Some(met) = self.met.pop_front() {
             if let What::Problem(problem) = &met.what {
-                self.affect(problem, met.path, &met.name);
+                self.affect(problem, met.path, &met.name, met.id);
                 continue;
             }
             // Nobody answers any longer when a worker panicked, and then the scope does.
@@ -166,7 +173,7 @@ impl<'w, 'a, 'c> Walk<'w, 'a, 'c> {
             }
             if let Some(answer) = answer {
                 self.answered += 1;
-                self.answer(met.path, &met.name, answer);
+                self.answer(met.path, &met.name, met.id, answer);
             } else {
                 self.met.push_front(met);
                 if !all {
@@ -176,7 +183,7 @@ impl<'w, 'a, 'c> Walk<'w, 'a, 'c> {
         }
     }
 
-    fn answer(&mut self, path: String, name: &str, answer: Answer) {
+    fn answer(&mut self, path: String, name: &str, id: Option<ObjectId>, answer: Answer) {
         match answer {
             Ok(hurt) => {
                 let mut findings = self.check.bad_chunks(hurt.chunks);
@@ -184,16 +191,23 @@ impl<'w, 'a, 'c> Walk<'w, 'a, 'c> {
                 findings.sort_unstable();
                 findings.dedup();
                 for finding in findings {
-                    self.check.report.findings[finding].affect(path.clone(), name);
+                    self.note(finding, path.clone(), name, id);
                 }
             }
-            Err(error) => self.affect(&error, path, name),
+            Err(error) => self.affect(&error, path, name, id),
         }
     }
 
-    fn affect(&mut self, problem: &impl ToString, path: String, name: &str) {
+    fn affect(&mut self, problem: &impl ToString, path: String, name: &str, id: Option<ObjectId>) {
         let finding = self.check.finding(WALK, problem);
+        self.note(finding, path, name, id);
+    }
+
+    fn note(&mut self, finding: usize, path: String, name: &str, id: Option<ObjectId>) {
         self.check.report.findings[finding].affect(path, name);
+        if let Some(id) = id {
+            self.check.hurt.entry(id).or_default().insert(finding);
+        }
     }
 }
 
