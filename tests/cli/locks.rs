@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use super::Desk;
 
@@ -19,18 +21,23 @@ fn a_writer_says_what_it_waits_for() {
         command.args(["-C", "vault", "commit", "-m", "x", "--author", "A <a@b>", "g"]);
         command.args(json.then_some("--json")).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut writer = command.spawn().unwrap();
-        let mut told = String::new();
-        let mut lines = BufReader::new(writer.stderr.take().unwrap());
-        lines.read_line(&mut told).unwrap();
+        let mut lines = BufReader::new(writer.stderr.take().unwrap()).lines();
+        let (tell, hear) = channel();
+        let listening = std::thread::spawn(move || lines.try_for_each(|line| tell.send(line.unwrap())));
+        let told = hear.recv_timeout(Duration::from_secs(30));
+        held.unlock().unwrap();
+        let told = told.expect("who waits says so");
         if json {
             let told: serde_json::Value = serde_json::from_str(&told).unwrap();
             let wanted = serde_json::json!({ "warning": { "file": "locks/publish", "detail": waiting } });
             assert_eq!(told, wanted);
         } else {
-            assert_eq!(told.trim_end(), waiting);
+            assert_eq!(told, waiting);
         }
-        held.unlock().unwrap();
         assert!(writer.wait().unwrap().success());
+        drop(hear);
+        // What it says at the end nobody hears any more.
+        drop(listening.join().unwrap());
     }
     desk.on(["cat", ":g"]).ok();
 }
