@@ -13,7 +13,7 @@ use super::error::OpsError;
 use super::local::Links;
 use super::patterns::Pattern;
 use super::plan::{Plan, Totals};
-use super::refs::{head, target_branch};
+use super::refs::head;
 use super::source::{FolderSource, SharedReader};
 use super::transact::attempt;
 use super::{Actor, Phase, Progress, Repository};
@@ -206,7 +206,7 @@ impl Repository {
         }
         let mut transaction = self.vault().begin(actor.context("commit"))?;
         let view = Arc::clone(transaction.base());
-        let branch = target_branch(&view, options.revision.as_deref())?;
+        let branch = branch_name(&view, options.revision.as_deref())?;
         let (head, parent) = head_and_parent(&view, &branch, options)?;
         check_parent(&branch, parent, head)?;
         let mut totals = Totals::default();
@@ -258,6 +258,12 @@ fn changed_by(catalog: &Catalog, id: ObjectId) -> Option<Changed> {
     let commit = catalog.commit(id).ok()?;
     let parent = catalog.commit(*commit.parents.first()?).ok()?;
     Changed::between(catalog, parent.tree, commit.tree).ok()
+}
+
+fn branch_name(view: &View, revision: Option<&str>) -> Result<RefName, OpsError> {
+    let Some(name) = revision else { return Ok(view.default_branch()?.clone()) };
+    let name = name.strip_prefix("refs/heads/").unwrap_or(name);
+    Ok(RefName::branch(name)?)
 }
 
 fn head_and_parent(
