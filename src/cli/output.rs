@@ -3,8 +3,6 @@
 use std::borrow::Cow;
 use std::io::{self, StdoutLock, Write};
 
-use jiff::Timestamp as Instant;
-use jiff::tz::Offset;
 use serde::Serialize;
 
 use super::failure::Failure;
@@ -107,6 +105,11 @@ pub(super) fn path(text: &str) -> Cow<'_, str> {
     quoted(text)
 }
 
+/// The name of a branch, or what a ref is called after `refs/`.
+pub(super) fn ref_name(full: &str) -> &str {
+    full.strip_prefix("refs/heads/").or_else(|| full.strip_prefix("refs/")).unwrap_or(full)
+}
+
 /// Bytes for people: `12.3 MiB`.
 pub(super) fn bytes(bytes: u64) -> String {
     indicatif::BinaryBytes(bytes).to_string()
@@ -114,13 +117,7 @@ pub(super) fn bytes(bytes: u64) -> String {
 
 /// A time as `git log` shows it: `Mon Nov 23 14:29:27 2026 +0100`.
 pub(super) fn time(time: Timestamp) -> String {
-    let zoned = Instant::from_second(time.seconds).ok().and_then(|instant| {
-        let offset = Offset::from_seconds(time.offset_minutes.checked_mul(60)?).ok()?;
-        Some(
-            instant.to_zoned_datetime(offset.to_time_zone()).strftime("%a %b %-d %H:%M:%S %Y %z").to_string(),
-        )
-    });
-    zoned.unwrap_or_else(|| format!("@{}", time.seconds))
+    time.format("%a %b %-d %H:%M:%S %Y %z")
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::failure::Failure;
 use super::output::{bytes, json_line, printable};
 use crate::Repository;
-use crate::ops::{Progress, Step};
+use crate::ops::{Phase, Progress};
 use crate::snapshot::StoreError;
 
 /// Time between two plain lines, and until the first.
@@ -36,9 +36,9 @@ struct Account {
     total_files: Option<u64>,
     bytes: u64,
     total_bytes: Option<u64>,
-    /// The file at hand; none while there is a step.
+    /// The file at hand; none while there is a phase.
     path: String,
-    step: Option<Step>,
+    phase: Option<Phase>,
 }
 
 impl Account {
@@ -50,22 +50,22 @@ impl Account {
             }
             Progress::File(path) => {
                 self.files += 1;
-                (self.path, self.step) = (path.display().to_string(), None);
+                (self.path, self.phase) = (path.display().to_string(), None);
             }
             Progress::Read(bytes) => self.bytes += bytes,
-            Progress::Step(step) => (self.path, self.step) = (String::new(), Some(step)),
+            Progress::Phase(phase) => (self.path, self.phase) = (String::new(), Some(phase)),
         }
     }
 
     /// What is at hand, in words that drive no terminal.
     fn doing(&self) -> String {
-        let doing = match self.step {
+        let doing = match self.phase {
             None => &self.path,
-            Some(Step::Looking) => "looking for what there is to do",
-            Some(Step::Waiting) => "waiting for a commit that is being made",
-            Some(Step::Storing) => "storing",
-            Some(Step::Collecting) => "freeing what nothing needs",
-            Some(Step::Publishing) => "publishing",
+            Some(Phase::Looking) => "looking for what there is to do",
+            Some(Phase::Waiting) => "waiting for a commit that is being made",
+            Some(Phase::Storing) => "storing",
+            Some(Phase::Collecting) => "freeing what nothing needs",
+            Some(Phase::Publishing) => "publishing",
         };
         printable(doing).replace('\n', "\\n")
     }
@@ -92,7 +92,7 @@ impl Account {
         json!({ "progress": {
             "files": self.files, "total_files": self.total_files,
             "bytes": self.bytes, "total_bytes": self.total_bytes,
-            "path": Some(&self.path).filter(|path| !path.is_empty()), "step": self.step,
+            "path": Some(&self.path).filter(|path| !path.is_empty()), "phase": self.phase,
             "seconds": elapsed.as_secs_f64(),
         } })
     }
@@ -166,7 +166,7 @@ impl Bar {
 
     fn tell(&self, progress: Progress<'_>) {
         self.account.borrow_mut().tell(progress);
-        self.show(Instant::now(), matches!(progress, Progress::Step(Step::Waiting)));
+        self.show(Instant::now(), matches!(progress, Progress::Phase(Phase::Waiting)));
     }
 
     /// `at_once` for what may be the last to be told for long.
@@ -224,7 +224,7 @@ mod tests {
             bytes: 1 << 30,
             total_bytes: Some(4 << 30),
             path: "a\nb\u{1b}".into(),
-            step: None,
+            phase: None,
         }
     }
 
@@ -242,7 +242,7 @@ mod tests {
     fn an_event_says_the_same_in_json() {
         let event = account().event(Duration::from_millis(1500));
         let wanted = json!({ "files": 3, "total_files": 9, "bytes": 1_u64 << 30, "total_bytes": 4_u64 << 30,
-            "path": "a\nb\u{1b}", "step": null, "seconds": 1.5 });
+            "path": "a\nb\u{1b}", "phase": null, "seconds": 1.5 });
         assert_eq!(event["progress"], wanted);
         assert_eq!(Account::default().event(Duration::ZERO)["progress"]["path"], Value::Null);
     }

@@ -11,9 +11,10 @@ use super::edit::{Subtree, TreeEditor};
 use super::error::OpsError;
 use super::patterns::Pattern;
 use super::plan::{Edit, GITATTRIBUTES, Plan, Totals};
+use super::refs::head;
 use super::source::{FolderSource, SharedReader};
 use super::transact::attempt;
-use super::{Actor, Progress, Repository, Step};
+use super::{Actor, Phase, Progress, Repository};
 use crate::snapshot::{SnapshotError, resolve};
 use crate::store::catalog::Catalog;
 use crate::store::id::ObjectId;
@@ -172,7 +173,7 @@ impl Repository {
         let seen = cache.as_ref().filter(|_| !options.rehash);
         let skipped = std::mem::take(&mut plan.skipped);
         let edits = plan.store(&mut transaction, &is_pointer, seen, &mut totals, progress)?;
-        progress(Progress::Step(Step::Publishing));
+        progress(Progress::Phase(Phase::Publishing));
         let work = Work { branch, parent, options, actor, edits };
         let (oid, published) =
             attempt(&mut transaction, |transaction, view| work.publish(transaction, view))?;
@@ -211,7 +212,7 @@ fn head_and_parent(
     branch: &RefName,
     options: &CommitOptions,
 ) -> Result<(ObjectId, Option<ObjectId>), OpsError> {
-    let head = view.target(branch).ok_or_else(|| OpsError::BranchNotFound(branch.short().to_owned()))?;
+    let head = head(view, branch)?;
     let parent =
         options.parent_commit.as_deref().map(|revision| resolve::commit(view, revision)).transpose()?;
     Ok((head, parent))

@@ -12,7 +12,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 
 use super::error::OpsError;
-use super::folder::{Folder, Kind};
+use super::folder::{Folder, Kind, writing};
 use super::manifest::{self, Entry, JOURNAL, Manifest};
 use super::placing::{Placer, State, Target, Wanted};
 use super::{Progress, join};
@@ -72,11 +72,6 @@ enum Event {
     Bytes(u64),
     Placed(RepoPath, Entry, bool),
     Failed(OpsError),
-}
-
-fn writing(folder: &Folder, name: &str) -> impl FnOnce(io::Error) -> OpsError {
-    let path = folder.path().join(name);
-    move |source| OpsError::LocalWrite { path, source }
 }
 
 impl Detached {

@@ -14,11 +14,11 @@ use std::sync::atomic::AtomicU64;
 use super::detached::{Detached, Place, lock};
 use super::download::{Downloaded, Selection, follow};
 use super::error::OpsError;
-use super::folder::Folder;
+use super::folder::{Folder, writing};
 use super::manifest::{Form, Manifest};
 use super::patterns::PathFilter;
 use super::placing::{Placer, Source, Target, Wanted, sha256};
-use super::{Actor, Progress, Repository, Step};
+use super::{Actor, Phase, Progress, Repository};
 use crate::snapshot::{FileInfo, Snapshot, SnapshotError};
 use crate::store::object::{Mode, TreeEntry};
 use crate::store::path::RepoPath;
@@ -120,7 +120,7 @@ impl Repository {
             false,
             progress,
         )?;
-        progress(Progress::Step(Step::Publishing));
+        progress(Progress::Phase(Phase::Publishing));
         let path = layout.snapshot(&place, &files)?;
         refs.iter().try_for_each(|name| point(&place, name, &snapshot))?;
         let mut downloaded = Downloaded::new(path, snapshot.id(), done);
@@ -153,11 +153,6 @@ impl Repository {
 fn in_the_way(folder: &Folder, name: &str, error: &io::Error) -> OpsError {
     let detail = format!("a folder of the cache is needed here ({error}); move what is in the way");
     OpsError::Local { path: folder.path().join(name), detail }
-}
-
-fn writing(folder: &Folder, name: &str) -> impl FnOnce(io::Error) -> OpsError {
-    let path = folder.path().join(name);
-    move |source| OpsError::LocalWrite { path, source }
 }
 
 /// Name of a file's blob: what the Hub says as its `ETag`.

@@ -10,6 +10,8 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
+use super::error::OpsError;
+
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
@@ -48,6 +50,12 @@ pub(super) struct Found {
     pub(super) size: u64,
     pub(super) executable: bool,
     pub(super) stamp: Option<Stamp>,
+}
+
+/// The error for what cannot be written under a name.
+pub(super) fn writing(folder: &Folder, name: &str) -> impl FnOnce(io::Error) -> OpsError + use<> {
+    let path = folder.path().join(name);
+    move |source| OpsError::LocalWrite { path, source }
 }
 
 /// Deepest folder that is emptied; no repository path is deeper.

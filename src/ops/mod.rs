@@ -57,7 +57,7 @@ use std::sync::Arc;
 pub use commit::{AddSource, CommitOperation, CommitOptions, CommitOutcome};
 pub use error::OpsError;
 pub use init::InitOptions;
-pub use progress::{Progress, Step};
+pub use progress::{Phase, Progress};
 
 pub use crate::store::id::ObjectId;
 pub use crate::store::lease::HeldLease;

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use sha2::Digest as _;
 
 use super::error::OpsError;
-use super::folder::{Folder, Kind, Stamp};
+use super::folder::{Folder, Kind, Stamp, writing};
 use super::manifest::{Entry, Form, JOURNAL, Manifest, journal_line};
 use crate::snapshot::{FileReader, Snapshot};
 use crate::store::id::Sha256;
@@ -78,11 +78,6 @@ pub(super) enum State {
 
 /// Is told how far one file is, and may end it.
 pub(super) type Told<'a> = &'a (dyn Fn(u64) -> Result<(), OpsError> + Sync);
-
-fn writing(folder: &Folder, name: &str) -> impl FnOnce(io::Error) -> OpsError {
-    let path = folder.path().join(name);
-    move |source| OpsError::LocalWrite { path, source }
-}
 
 fn in_the_way(folder: &Folder, name: &str, what: &str) -> OpsError {
     let detail = format!("{what} is in the way; move it elsewhere and download again");

@@ -22,13 +22,13 @@ pub enum Progress<'a> {
     /// So many more bytes were gone through.
     Read(u64),
     /// It goes on with this.
-    Step(Step),
+    Phase(Phase),
 }
 
 /// A part of the work that is not about one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Step {
+pub enum Phase {
     /// It is found out what there is to do.
     Looking,
     /// Somebody is committing; it goes on when they are done.

@@ -89,6 +89,28 @@ impl Repository {
     }
 }
 
+/// The branch that a short or full name means.
+///
+/// # Errors
+/// [`OpsError::NotABranch`] for another ref and for an id, [`OpsError::RefName`] for what is no name.
+pub(super) fn branch_named(name: &str) -> Result<RefName, OpsError> {
+    let short = name.strip_prefix("refs/heads/").unwrap_or(name);
+    if short.starts_with("refs/") || short.parse::<ObjectId>().is_ok() {
+        return Err(OpsError::NotABranch(name.to_owned()));
+    }
+    Ok(RefName::branch(short)?)
+}
+
+/// The same; the default branch when there is no name.
+pub(super) fn target_branch(view: &View, name: Option<&str>) -> Result<RefName, OpsError> {
+    name.map_or_else(|| Ok(view.default_branch()?.clone()), branch_named)
+}
+
+/// The commit a branch is at.
+pub(super) fn head(view: &View, branch: &RefName) -> Result<ObjectId, OpsError> {
+    view.target(branch).ok_or_else(|| not_there(branch))
+}
+
 /// The error for a ref that is not there.
 pub(super) fn not_there(name: &RefName) -> OpsError {
     let short = name.short().to_owned();

@@ -9,7 +9,7 @@ use std::cell::Cell;
 use serde::Serialize;
 
 use super::error::OpsError;
-use super::merge::{Choices, Landed, Landing, MergeConflict, Step, describe, merge_onto};
+use super::merge::{Choices, Landed, Landing, MergeConflict, Overlay, Step, describe, merge_onto};
 use super::models::GitCommitInfo;
 use super::{Actor, Repository, history};
 use crate::snapshot::resolve;
@@ -153,7 +153,7 @@ impl Replay<'_> {
             Verb::Revert => (commit.tree, before),
         };
         let ours = catalog.commit(head)?.tree;
-        let (settled, limited) = merge_onto(catalog, Some(base), ours, theirs, choices)?;
+        let (settled, limited) = merge_onto(&Overlay::new(catalog), Some(base), ours, theirs, choices)?;
         self.limited.set(limited);
         let settled = match settled {
             Ok(settled) => settled,

@@ -12,7 +12,8 @@ use serde::Serialize;
 use super::error::OpsError;
 use super::gc::{GcOptions, GcReport};
 use super::history::History;
-use super::{Actor, Progress, Repository, Step};
+use super::refs::{branch_named, head};
+use super::{Actor, Phase, Progress, Repository};
 use crate::snapshot::resolve;
 use crate::store::id::ObjectId;
 use crate::store::interrupt::Interrupt;
@@ -75,11 +76,8 @@ impl Repository {
         actor: &Actor,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<SquashReport, OpsError> {
-        if branch.starts_with("refs/") && !branch.starts_with("refs/heads/") {
-            return Err(OpsError::NotABranch(branch.to_owned()));
-        }
-        let name = RefName::branch(branch.strip_prefix("refs/heads/").unwrap_or(branch))?;
-        progress(Progress::Step(Step::Looking));
+        let name = branch_named(branch)?;
+        progress(Progress::Phase(Phase::Looking));
         let interrupt = self.vault().interrupt();
         let mut report = self.transact(actor, "squash", |transaction, view| {
             squash(transaction, view, &name, options, interrupt)
@@ -98,24 +96,13 @@ fn squash(
     options: &SquashOptions,
     interrupt: &Interrupt,
 ) -> Result<SquashReport, OpsError> {
-    let head = view.target(name).ok_or_else(|| OpsError::BranchNotFound(name.short().to_owned()))?;
+    let head = head(view, name)?;
     let root = match &options.root_revision {
         Some(revision) => resolve::commit(view, revision)?,
         None => head,
     };
     let chain = chain(view, name, head, root)?;
-    let mut new_head = None;
-    for &id in chain.iter().rev() {
-        interrupt.check()?;
-        let mut commit = view.catalog.commit(id)?;
-        commit.extra_headers.retain(|(header, _)| !BOUND_TO_OLD.contains(&header.as_slice()));
-        if id == root {
-            rename(&mut commit, options);
-        }
-        commit.parents = new_head.into_iter().collect();
-        new_head = Some(transaction.add_object(Kind::Commit, &commit.encode())?);
-    }
-    let new_head = new_head.unwrap_or(head);
+    let new_head = remake(transaction, view, &chain, options, interrupt)?.unwrap_or(head);
     let mut old = HashSet::new();
     for step in History::from(view, &head.to_string())? {
         interrupt.check()?;
@@ -141,6 +128,28 @@ fn squash(
     let change = Change::moving(name.clone(), Some(head), Some(new_head), &why);
     report.transaction = Some(transaction.publish(change)?.seq);
     Ok(report)
+}
+
+/// Makes the commits of a chain again on top of nothing; answers the last.
+fn remake(
+    transaction: &mut Transaction<'_>,
+    view: &View,
+    chain: &[ObjectId],
+    options: &SquashOptions,
+    interrupt: &Interrupt,
+) -> Result<Option<ObjectId>, OpsError> {
+    let mut made = None;
+    for &id in chain.iter().rev() {
+        interrupt.check()?;
+        let mut commit = view.catalog.commit(id)?;
+        commit.extra_headers.retain(|(header, _)| !BOUND_TO_OLD.contains(&header.as_slice()));
+        if made.is_none() {
+            rename(&mut commit, options);
+        }
+        commit.parents = made.into_iter().collect();
+        made = Some(transaction.add_object(Kind::Commit, &commit.encode())?);
+    }
+    Ok(made)
 }
 
 fn rename(commit: &mut Commit, options: &SquashOptions) {

@@ -72,3 +72,8 @@ pub enum SnapshotError {
     #[error(transparent)]
     Store(#[from] StoreError),
 }
+
+/// Nothing answers to a name.
+pub(super) fn not_found(revision: &str, detail: &str) -> SnapshotError {
+    SnapshotError::RevisionNotFound { revision: revision.to_owned(), detail: detail.to_owned() }
+}

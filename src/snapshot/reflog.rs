@@ -6,7 +6,7 @@
 
 use std::ops::Deref;
 
-use super::error::SnapshotError;
+use super::error::{SnapshotError, not_found};
 use crate::store::StoreError;
 use crate::store::frame::Checksum;
 use crate::store::id::ObjectId;
@@ -181,13 +181,5 @@ fn since(first: Option<&Entry>, name: &RefName) -> String {
 
 /// A time for people, as its maker's clock showed it.
 pub fn show(time: Timestamp) -> String {
-    let zoned = jiff::Timestamp::from_second(time.seconds).ok().and_then(|instant| {
-        let offset = jiff::tz::Offset::from_seconds(time.offset_minutes.checked_mul(60)?).ok()?;
-        Some(instant.to_zoned_datetime(offset.to_time_zone()).strftime("%Y-%m-%d %H:%M:%S %z").to_string())
-    });
-    zoned.unwrap_or_else(|| format!("@{}", time.seconds))
-}
-
-fn not_found(revision: &str, detail: &str) -> SnapshotError {
-    SnapshotError::RevisionNotFound { revision: revision.to_owned(), detail: detail.to_owned() }
+    time.format("%Y-%m-%d %H:%M:%S %z")
 }

@@ -5,7 +5,7 @@
 //! rather than guessed. `NAME@{n}` and `NAME@{instant}` are what a branch or tag was before. There is no clock here:
 //! words like `yesterday` are instants before they get here.
 
-use super::error::SnapshotError;
+use super::error::{SnapshotError, not_found};
 use super::reflog;
 use crate::store::id::ObjectId;
 use crate::store::index::{ObjectRow, Stored};
@@ -165,10 +165,6 @@ fn nth_parent(view: &View, id: ObjectId, n: usize, revision: &str) -> Result<Obj
         .get(n - 1)
         .copied()
         .ok_or_else(|| not_found(revision, &format!("commit {} has {} parent(s)", id.short(), parents.len())))
-}
-
-fn not_found(revision: &str, detail: &str) -> SnapshotError {
-    SnapshotError::RevisionNotFound { revision: revision.to_owned(), detail: detail.to_owned() }
 }
 
 /// Follows annotated tags to the commit they are about.

@@ -14,7 +14,7 @@ use hubvault::ops::gc::GcOptions;
 use hubvault::ops::patterns::PathFilter;
 use hubvault::ops::squash::SquashOptions;
 use hubvault::ops::{
-    Actor, AddSource, CommitOperation, CommitOptions, OpsError, Progress, RepoPath, Signature, Step,
+    Actor, AddSource, CommitOperation, CommitOptions, OpsError, Phase, Progress, RepoPath, Signature,
     Timestamp,
 };
 use rustix::process::{Pid, Signal, kill_process};
@@ -158,19 +158,19 @@ fn interrupted<T: std::fmt::Debug>(
     interrupted_in(None, desk, work);
 }
 
-/// The same at the first bytes of a step.
+/// The same at the first bytes of a phase.
 fn interrupted_in<T: std::fmt::Debug>(
-    step: Option<Step>,
+    phase: Option<Phase>,
     desk: &Desk,
     work: impl FnOnce(&Repository, &mut dyn FnMut(Progress<'_>)) -> Result<T, OpsError>,
 ) {
     let repository = Arc::new(Repository::open(&desk.path("vault")).unwrap());
     let (mut told, mut now) = (0, None);
     let result = work(&repository, &mut |event| {
-        if let Progress::Step(begun) = event {
+        if let Progress::Phase(begun) = event {
             now = Some(begun);
         }
-        if matches!(event, Progress::Read(_)) && (step.is_none() || step == now) {
+        if matches!(event, Progress::Read(_)) && (phase.is_none() || phase == now) {
             told += 1;
             repository.vault().interrupt().request();
         }
@@ -241,11 +241,11 @@ fn a_collection_that_is_interrupted_has_freed_nothing_and_the_next_one_does() {
     assert_ne!(squashed, head);
     let files = || entries(&desk.path("vault/packs"));
     let before = files();
-    for step in [Step::Looking, Step::Collecting] {
-        interrupted_in(Some(step), &desk, |repository, progress| {
+    for phase in [Phase::Looking, Phase::Collecting] {
+        interrupted_in(Some(phase), &desk, |repository, progress| {
             repository.gc(&GcOptions::now(), &actor(4), progress)
         });
-        assert_eq!(files(), before, "{step:?}");
+        assert_eq!(files(), before, "{phase:?}");
         is_tidy(&desk, &squashed);
     }
     let report = desk.on(["gc", "--prune=now", "--json"]).json();
@@ -259,7 +259,7 @@ fn a_squash_that_is_interrupted_while_it_frees_has_squashed() {
     let desk = Desk::new();
     desk.commit_file("a", "1");
     let head = desk.commit_file("a", "2");
-    interrupted_in(Some(Step::Looking), &desk, |repository, progress| {
+    interrupted_in(Some(Phase::Looking), &desk, |repository, progress| {
         let options = SquashOptions { gc: Some(GcOptions::now()), ..SquashOptions::default() };
         repository.squash_history("main", &options, &actor(5), progress)
     });
@@ -276,7 +276,7 @@ fn a_collection_says_at_once_what_it_waits_for_and_ends_when_it_is_asked() {
     let committing = File::options().read(true).write(true).open(desk.path("vault/locks/gc")).unwrap();
     committing.lock_shared().unwrap();
     for (words, told) in
-        [(["gc"].as_slice(), "waiting for a commit"), (&["--json", "gc"], r#""step":"waiting""#)]
+        [(["gc"].as_slice(), "waiting for a commit"), (&["--json", "gc"], r#""phase":"waiting""#)]
     {
         let mut command = command(&desk, HV, "PIPE");
         command.args(["-C", "vault"]).args(words);

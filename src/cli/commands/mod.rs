@@ -45,7 +45,7 @@ use serde_json::json;
 use super::args::{Cli, Command};
 use super::failure::Failure;
 use super::identity;
-use super::output::printable;
+use super::output::{json_line, printable};
 use crate::Repository;
 
 /// Runs the command that was asked for.
@@ -94,7 +94,7 @@ pub(super) fn run(cli: &Cli, matches: &ArgMatches) -> Result<(), Failure> {
 /// Opens the vault of `-C`, and says what was passed over while opening it.
 fn open(cli: &Cli) -> Result<Repository, Failure> {
     let repository = Repository::open(&cli.vault).map_err(|error| located(cli, error.into()))?;
-    warn(cli, &repository)?;
+    warn_of_passed_over(cli, &repository)?;
     Ok(repository)
 }
 
@@ -104,15 +104,18 @@ fn open_to_write(cli: &Cli) -> Result<Repository, Failure> {
     open(cli)
 }
 
-/// Says on standard error what was passed over when the vault was opened.
-fn warn(cli: &Cli, repository: &Repository) -> Result<(), Failure> {
-    repository.warnings().iter().try_for_each(|warning| {
-        if cli.json {
-            tell(&json!({ "warning": { "file": warning.file, "detail": warning.detail } }).to_string())
-        } else {
-            tell(&format!("warning: {}: {}", warning.file, warning.detail))
-        }
-    })
+/// Says what was passed over when the vault was opened.
+fn warn_of_passed_over(cli: &Cli, repository: &Repository) -> Result<(), Failure> {
+    repository.warnings().iter().try_for_each(|warning| warn(cli, Some(&warning.file), &warning.detail))
+}
+
+/// Warns on standard error, perhaps of a file of the vault.
+fn warn(cli: &Cli, file: Option<&str>, detail: &str) -> Result<(), Failure> {
+    match file {
+        _ if cli.json => tell(&json_line(&json!({ "warning": { "file": file, "detail": detail } }))),
+        Some(file) => tell(&format!("warning: {file}: {detail}")),
+        None => tell(&format!("warning: {detail}")),
+    }
 }
 
 /// A failure to open, with the folder that was tried.

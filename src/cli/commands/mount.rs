@@ -10,7 +10,7 @@ use hubvault_platform::process::{self, TerminationGuard};
 use hubvault_platform::{MountOptions, Mounted, Opens, UnmountMode, mount, table};
 use serde_json::{Value, json};
 
-use super::{mount_view, say, warn};
+use super::{mount_view, say, warn_of_passed_over};
 use crate::Repository;
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
@@ -113,7 +113,7 @@ fn start(cli: &Cli, args: &MountArgs, mountpoint: &Path, revision: Option<&str>)
     let cache = usize::try_from(cache).unwrap_or(usize::MAX);
     let repository = Repository::open(&args.vault).map_err(|error| Failure::from(error).at(&args.vault))?;
     let repository = repository.with_cache(cache);
-    warn(cli, &repository)?;
+    warn_of_passed_over(cli, &repository)?;
     let shown = mount_view::choose(args, mountpoint, revision, repository)?;
     let mut options = MountOptions::new(shown.source);
     options.allow_other = args.allow_other;

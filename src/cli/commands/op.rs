@@ -80,8 +80,7 @@ fn line(out: &mut impl Write, about: &TransactionInfo) -> Result<(), Failure> {
 
 /// A ref and its move: `main 79149d6..8d3456c`.
 fn moved(change: &MovedRef) -> String {
-    let name = change.git_ref.strip_prefix("refs/heads/").unwrap_or(&change.git_ref);
-    let name = name.strip_prefix("refs/").unwrap_or(name);
+    let name = output::ref_name(&change.git_ref);
     match (change.old, change.new) {
         (None, Some(new)) => format!("{name} new at {}", new.short()),
         (Some(old), None) => format!("{name} deleted (was {})", old.short()),

@@ -55,7 +55,7 @@ pub(super) fn run(cli: &Cli, args: &SquashArgs) -> Result<(), Failure> {
 }
 
 fn show(report: &SquashReport) -> Result<(), Failure> {
-    let name = report.ref_name.strip_prefix("refs/heads/").unwrap_or(&report.ref_name);
+    let name = output::ref_name(&report.ref_name);
     if report.transaction.is_none() {
         say(&format!("nothing to squash: the history of {name} is like this already"))?;
     } else {

@@ -1,16 +1,15 @@
 //! `hv tag`
 
 use clap::Args;
-use serde_json::json;
 
 use super::branch::deleted;
 use super::reflog::short;
-use super::{open, say, tell};
+use super::{open, say, warn};
 use crate::Repository;
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
 use crate::cli::identity;
-use crate::cli::output::{self, json_line};
+use crate::cli::output;
 
 /// Says that a name is a branch's and a tag's. Git allows it too, and warns at each use; here a revision of that name is
 /// refused.
@@ -23,10 +22,7 @@ pub(super) fn warn_of_two(cli: &Cli, repository: &Repository, name: &str) -> Res
     let detail = format!(
         "`{name}` is a branch and a tag now, and ambiguous as a revision: write `refs/heads/{name}` or `refs/tags/{name}`"
     );
-    if cli.json {
-        return tell(&json_line(&json!({ "warning": { "file": null, "detail": detail } })));
-    }
-    tell(&format!("warning: {detail}"))
+    warn(cli, None, &detail)
 }
 
 /// List, make or delete tags

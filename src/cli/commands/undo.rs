@@ -41,8 +41,7 @@ pub(super) fn run(cli: &Cli, args: &UndoArgs) -> Result<(), Failure> {
 }
 
 fn line(moved: &RefMove, dry_run: bool) -> String {
-    let name = moved.git_ref.strip_prefix("refs/heads/").unwrap_or(&moved.git_ref);
-    let name = name.strip_prefix("refs/").unwrap_or(name);
+    let name = output::ref_name(&moved.git_ref);
     match (moved.old, moved.new) {
         (Some(old), None) if dry_run => format!("{name} would be deleted (is at {})", old.short()),
         (Some(old), None) => format!("{name} deleted (was {})", old.short()),

@@ -13,15 +13,15 @@ use crate::store::media::Media;
 /// Empties the cache, and reports it.
 pub(super) fn prune(repository: &Repository, report: &mut GcReport) -> Result<(), StoreError> {
     let media = repository.vault().media();
-    let (files, bytes) = folder_size(media, "cache");
+    let (files, bytes) = size(media);
     match repository.root() {
         Some(root) => {
             let failed = |source| StoreError::Io { action: "empty", file: "cache".to_owned(), source };
             clear_cache(root).map_err(failed)?;
         }
-        None => remove_files(media, "cache"),
+        None => remove_files(media),
     }
-    let (files_left, bytes_left) = folder_size(media, "cache");
+    let (files_left, bytes_left) = size(media);
     report.removed_file_count += files.saturating_sub(files_left);
     report.reclaimed_cache_size = signed(bytes.saturating_sub(bytes_left));
     Ok(())
@@ -29,7 +29,7 @@ pub(super) fn prune(repository: &Repository, report: &mut GcReport) -> Result<()
 
 /// Reports what emptying the cache would free.
 pub(super) fn count(media: &dyn Media, report: &mut GcReport) {
-    let (files, bytes) = folder_size(media, "cache");
+    let (files, bytes) = size(media);
     report.removed_file_count += files;
     report.reclaimed_cache_size = signed(bytes);
 }
@@ -45,19 +45,19 @@ fn clear_cache(root: &Path) -> io::Result<()> {
     }
 }
 
-/// Number and bytes of the files below a folder of the vault.
-fn folder_size(media: &dyn Media, folder: &str) -> (u64, u64) {
+/// Number and bytes of the files in the cache.
+fn size(media: &dyn Media) -> (u64, u64) {
     let (mut files, mut bytes) = (0, 0);
-    each_file(media, folder, &mut |_, len| {
+    each_file(media, "cache", &mut |_, len| {
         files += 1;
         bytes += len;
     });
     (files, bytes)
 }
 
-fn remove_files(media: &dyn Media, folder: &str) {
+fn remove_files(media: &dyn Media) {
     let mut paths = Vec::new();
-    each_file(media, folder, &mut |path, _| paths.push(path.to_owned()));
+    each_file(media, "cache", &mut |path, _| paths.push(path.to_owned()));
     for path in paths {
         if let Err(error) = media.remove(&path) {
             tracing::warn!(path, %error, "could not be removed");

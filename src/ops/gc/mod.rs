@@ -12,7 +12,7 @@ pub(super) use self::cache::each_file;
 use self::needed::Needed;
 use super::error::OpsError;
 use super::gone::{self, GoneFile};
-use super::{Actor, Progress, Repository, Step};
+use super::{Actor, Phase, Progress, Repository};
 use crate::store::StoreError;
 use crate::store::collect::{Basis, Outcome, Plan, leftovers};
 use crate::store::id::ObjectId;
@@ -179,7 +179,7 @@ impl<'r> Run<'r, '_> {
 
     fn collect(&mut self) -> Result<(), StoreError> {
         let vault = self.repository.vault();
-        let collector = vault.collector(&mut || (self.progress)(Progress::Step(Step::Waiting)))?;
+        let collector = vault.collector(&mut || (self.progress)(Progress::Phase(Phase::Waiting)))?;
         collector.sweep(&mut self.outcome)?;
         if self.options.prune_cache {
             cache::prune(self.repository, &mut self.report)?;
@@ -188,7 +188,7 @@ impl<'r> Run<'r, '_> {
             let view = vault.refresh()?;
             let (basis, plan) = self.look(&view)?;
             (self.progress)(Progress::Found { files: plan.moved_count(), bytes: plan.moving });
-            (self.progress)(Progress::Step(Step::Collecting));
+            (self.progress)(Progress::Phase(Phase::Collecting));
             let moved = &mut |bytes| (self.progress)(Progress::Read(bytes));
             match collector.run(basis, &plan, &self.context, moved, &mut self.outcome) {
                 Err(StoreError::Overtaken(_)) if attempt < ATTEMPTS => {}

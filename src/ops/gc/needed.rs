@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use super::{GcOptions, Holder};
-use crate::ops::{Progress, Step};
+use crate::ops::{Phase, Progress};
 use crate::store::StoreError;
 use crate::store::collect::{Basis, Folder, Policy, readers};
 use crate::store::id::{ObjectId, PackId};
@@ -45,7 +45,7 @@ impl<'v> Needed<'v> {
         now: i64,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Self, StoreError> {
-        progress(Progress::Step(Step::Looking));
+        progress(Progress::Phase(Phase::Looking));
         check_whole(view)?;
         let folder = Folder::read(vault.media())?;
         let leases = readers(vault.media())?;

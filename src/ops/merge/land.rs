@@ -11,6 +11,7 @@ use super::{MergeConflict, entry::BASE};
 use crate::ops::commit::{AddSource, CommitOperation, check_parent};
 use crate::ops::error::OpsError;
 use crate::ops::plan::{Edit, Plan, Totals};
+use crate::ops::refs::{head, target_branch};
 use crate::ops::transact::attempt;
 use crate::ops::{Actor, Repository};
 use crate::snapshot::resolve;
@@ -156,19 +157,6 @@ fn add_choice(choices: &mut Choices, path: &[u8], choice: Choice) -> Result<(), 
     }
     let path = String::from_utf8_lossy(path);
     Err(OpsError::Invalid(format!("two different ways to settle `{path}` were given; give one")))
-}
-
-fn target_branch(view: &View, target: Option<&str>) -> Result<RefName, OpsError> {
-    let Some(name) = target else { return Ok(view.default_branch()?.clone()) };
-    let short = name.strip_prefix("refs/heads/").unwrap_or(name);
-    if short.starts_with("refs/") || short.parse::<ObjectId>().is_ok() {
-        return Err(OpsError::NotABranch(name.to_owned()));
-    }
-    Ok(RefName::branch(short)?)
-}
-
-fn head(view: &View, branch: &RefName) -> Result<ObjectId, OpsError> {
-    view.target(branch).ok_or_else(|| OpsError::BranchNotFound(branch.short().to_owned()))
 }
 
 fn known(step: &Step, before: ObjectId) -> ObjectId {

@@ -20,16 +20,15 @@ use serde::Serialize;
 pub use self::entry::ConflictType;
 pub use self::land::Landing;
 pub(super) use self::land::{Landed, Step, describe};
+pub(super) use self::overlay::Overlay;
 pub(super) use self::resolve::{Choices, Settled};
 pub use self::resolve::{Favor, Resolution};
 
-use self::overlay::Overlay;
 use self::threeway::Conflict;
 use super::error::OpsError;
 use super::models::GitCommitInfo;
 use super::{Actor, Repository, history};
 use crate::snapshot::{graph, resolve as revisions};
-use crate::store::catalog::Catalog;
 use crate::store::id::ObjectId;
 use crate::store::object::{Commit, Signature, message};
 use crate::store::refname::RefName;
@@ -187,16 +186,6 @@ impl Repository {
 /// Merges the tree `theirs` into `ours`, both from `base`; answers the tree, or every conflict if one is left, and
 /// whether some renames may have been missed.
 pub(super) fn merge_onto(
-    catalog: &Catalog,
-    base: Option<ObjectId>,
-    ours: ObjectId,
-    theirs: ObjectId,
-    choices: &Choices,
-) -> Result<(Result<Settled, Vec<Conflict>>, bool), OpsError> {
-    onto(&Overlay::new(catalog), base, ours, theirs, choices)
-}
-
-fn onto(
     trees: &Overlay<'_>,
     base: Option<ObjectId>,
     ours: ObjectId,
@@ -235,30 +224,14 @@ impl Merge<'_> {
         if bases.contains(&source) {
             return unused().map(|()| Step::Nothing);
         }
-        let is_behind = bases.contains(&head);
-        match self.options.fast_forward {
-            FastForward::Auto | FastForward::Only if is_behind => {
-                let reflog = format!("merge {}: Fast-forward", self.source);
-                return unused().map(|()| Step::Move { to: source, reflog });
-            }
-            FastForward::Only => {
-                return Err(OpsError::NotFastForward {
-                    branch: branch.short().to_owned(),
-                    source_revision: self.source.to_owned(),
-                });
-            }
-            FastForward::Auto | FastForward::Never => {}
-        }
-        if bases.is_empty() && !self.options.allow_unrelated {
-            return Err(OpsError::UnrelatedHistories {
-                branch: branch.short().to_owned(),
-                source_revision: self.source.to_owned(),
-            });
+        if self.is_fast_forward(branch, head, &bases)? {
+            let reflog = format!("merge {}: Fast-forward", self.source);
+            return unused().map(|()| Step::Move { to: source, reflog });
         }
         let trees = Overlay::new(catalog);
         let base = base::base_tree(&trees, &bases)?;
         let (ours, theirs) = (catalog.commit(head)?.tree, catalog.commit(source)?.tree);
-        let (settled, limited) = onto(&trees, base, ours, theirs, choices)?;
+        let (settled, limited) = merge_onto(&trees, base, ours, theirs, choices)?;
         self.limited.set(limited);
         let settled = match settled {
             Ok(settled) => settled,
@@ -278,6 +251,24 @@ impl Merge<'_> {
         };
         let reflog = format!("merge {}: Merge made by the 'ort' strategy.", self.source);
         Ok(Step::Commit { settled, commit: Box::new(commit), reflog })
+    }
+
+    /// Whether the branch need only be moved; an error where that or a common ancestor is missing and asked for.
+    fn is_fast_forward(
+        &self,
+        branch: &RefName,
+        head: ObjectId,
+        bases: &[ObjectId],
+    ) -> Result<bool, OpsError> {
+        let (branch, source_revision) = (branch.short().to_owned(), self.source.to_owned());
+        match self.options.fast_forward {
+            FastForward::Auto | FastForward::Only if bases.contains(&head) => Ok(true),
+            FastForward::Only => Err(OpsError::NotFastForward { branch, source_revision }),
+            _ if bases.is_empty() && !self.options.allow_unrelated => {
+                Err(OpsError::UnrelatedHistories { branch, source_revision })
+            }
+            FastForward::Auto | FastForward::Never => Ok(false),
+        }
     }
 
     fn result(&self, landed: &Landed, tree: Option<ObjectId>) -> MergeResult {

@@ -14,7 +14,7 @@ use crate::store::object::{Mode, Tree, TreeEntry};
 use crate::store::path::collision_key;
 
 /// Stored trees and some that are not.
-pub(super) struct Overlay<'a> {
+pub(in crate::ops) struct Overlay<'a> {
     /// Everything that is stored.
     pub(super) catalog: &'a Catalog,
     own: RefCell<HashMap<ObjectId, Tree>>,
@@ -39,7 +39,7 @@ pub(super) type Changes<'c> = [(&'c [u8], Option<Leaf>)];
 pub(super) type Sink<'s> = &'s mut dyn FnMut(&Tree) -> Result<ObjectId, StoreError>;
 
 impl<'a> Overlay<'a> {
-    pub(super) fn new(catalog: &'a Catalog) -> Self {
+    pub(in crate::ops) fn new(catalog: &'a Catalog) -> Self {
         Self { catalog, own: RefCell::new(HashMap::new()) }
     }
 

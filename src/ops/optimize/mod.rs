@@ -15,7 +15,7 @@ use super::error::OpsError;
 use super::gc::{GcOptions, GcReport, signed};
 use super::patterns::PathFilter;
 use super::transact::attempt;
-use super::{Actor, Compression, Progress, Repository, Step};
+use super::{Actor, Compression, Phase, Progress, Repository};
 use crate::store::StoreError;
 use crate::store::catalog::Catalog;
 use crate::store::collect::log_len;
@@ -115,7 +115,7 @@ impl Repository {
         actor: &Actor,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<OptimizeReport, OpsError> {
-        progress(Progress::Step(Step::Looking));
+        progress(Progress::Phase(Phase::Looking));
         let view = self.vault().refresh()?;
         let choice = Choice::new(self, &view, options)?;
         let mut run = Run::new(self, options, actor);
@@ -291,7 +291,7 @@ impl<'r> Run<'r> {
     ) -> Result<Recoded, OpsError> {
         self.actor = self.actor.again();
         let mut transaction = self.repository.vault().begin(self.actor.context(COMMAND))?;
-        progress(Progress::Step(Step::Storing));
+        progress(Progress::Phase(Phase::Storing));
         let stored = &mut |bytes| progress(Progress::Read(bytes));
         let recoded = transaction.recode(packs, self.options.compression, stored)?;
         if recoded.files > 0 {
@@ -321,7 +321,7 @@ impl<'r> Run<'r> {
         self.actor = self.actor.again();
         // How many bytes are looked at on the way would be counted among those stored.
         let mut told = |event: Progress<'_>| {
-            if matches!(event, Progress::Step(Step::Waiting | Step::Collecting)) {
+            if matches!(event, Progress::Phase(Phase::Waiting | Phase::Collecting)) {
                 progress(event);
             }
         };

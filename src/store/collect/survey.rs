@@ -155,24 +155,15 @@ impl Plan {
         if pack.id == PackId::HERE || !is_described_in(catalog, at, pack.id)? {
             return Ok(());
         }
-        let index = &catalog.indexes()[at];
-        let (mut live, mut is_held) = (0, false);
-        for ordinal in chunks_of(pack) {
-            let is_live = marks.chunks.has(ordinal);
-            if is_live || !policy.held.is_empty() {
-                let chunk: ChunkRow = index.row(ordinal)?;
-                live += if is_live { u64::from(chunk.stored_len) } else { 0 };
-                is_held |= policy.held.has(chunk.hash);
-            }
-        }
+        let (live, is_held) = live_chunks(&catalog.indexes()[at], pack, marks, policy)?;
         let path = pack::path_of(pack.id);
         let len = catalog.media().len(&path).map_err(StoreError::io("look at", &path))?;
         if live > 0 && len != Some(pack.stored_len) {
-            let found = len.map_or_else(
-                || "the file is missing".to_owned(),
-                |len| format!("it has {len} bytes, not {}", pack.stored_len),
-            );
-            return Err(StoreError::damaged(&path, found));
+            let detail = match len {
+                None => "the file is missing".to_owned(),
+                Some(len) => format!("it has {len} bytes, not {}", pack.stored_len),
+            };
+            return Err(StoreError::damaged(&path, detail));
         }
         let dead = pack.stored_len.saturating_sub(live);
         let fate = match (live, dead) {
@@ -266,6 +257,25 @@ impl Plan {
     pub(super) fn moves(&self, extents: &[Extent]) -> bool {
         extents.iter().any(|extent| self.fate(extent.pack) == Some(Fate::Move))
     }
+}
+
+/// Bytes of a pack's live chunks, and whether somebody reads one of its chunks.
+fn live_chunks(
+    index: &Index,
+    pack: &PackRow,
+    marks: &Marks,
+    policy: &Policy,
+) -> Result<(u64, bool), StoreError> {
+    let (mut live, mut is_held) = (0, false);
+    for ordinal in chunks_of(pack) {
+        let is_live = marks.chunks.has(ordinal);
+        if is_live || !policy.held.is_empty() {
+            let chunk: ChunkRow = index.row(ordinal)?;
+            live += if is_live { u64::from(chunk.stored_len) } else { 0 };
+            is_held |= policy.held.has(chunk.hash);
+        }
+    }
+    Ok((live, is_held))
 }
 
 /// Bytes of live objects, and whether there is a dead commit or tag that could still be named.

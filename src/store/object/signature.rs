@@ -18,6 +18,17 @@ pub struct Timestamp {
     pub offset_minutes: i32,
 }
 
+impl Timestamp {
+    /// As its maker's clock showed it, in the words of `strftime`; `@SECONDS` when no calendar has it.
+    pub fn format(self, how: &str) -> String {
+        let zoned = jiff::Timestamp::from_second(self.seconds).ok().and_then(|instant| {
+            let offset = jiff::tz::Offset::from_seconds(self.offset_minutes.checked_mul(60)?).ok()?;
+            Some(instant.to_zoned_datetime(offset.to_time_zone()))
+        });
+        zoned.map_or_else(|| format!("@{}", self.seconds), |zoned| zoned.strftime(how).to_string())
+    }
+}
+
 /// Why a name, an email and a time make no signature.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum IdentityError {
