@@ -23,6 +23,9 @@ use crate::store::pack::Compression;
 use crate::store::stat_cache::Fingerprint;
 use crate::store::transaction::Transaction;
 
+#[cfg(test)]
+mod tests;
+
 /// Most files a worker takes at a time, and the bytes from which it takes no more.
 const BATCH: (usize, u64) = (64, 1 << 20);
 /// Batches each worker may be ahead of the writer.
