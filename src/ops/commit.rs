@@ -189,8 +189,9 @@ impl Repository {
     /// # Errors
     /// [`OpsError::NoOperations`] when there are none, unless `allow_empty`;
     /// [`OpsError::Conflict`] when the branch is not at the pinned parent, [`OpsError::PathConflict`] when the
-    /// result would not fit one file system, [`SnapshotError::EntryNotFound`] when something to delete or copy
-    /// is not there, [`OpsError::Local`] for local files that cannot be committed. Nothing is committed then.
+    /// result would not fit one file system, [`EntryNotFound`](crate::SnapshotError::EntryNotFound) when something to
+    /// delete or copy is not there, [`OpsError::Local`] for local files that cannot be committed. Nothing is committed
+    /// then.
     pub fn create_commit(
         &self,
         operations: &[CommitOperation],

@@ -166,7 +166,7 @@ impl TreeEditor {
         is_done: &dyn Fn(&str) -> bool,
     ) -> Result<(), OpsError> {
         let mut last = String::new();
-        for file in files.iter().map_err(unreadable)? {
+        for file in files.in_order().map_err(unreadable)? {
             let (path, file) = file.map_err(unreadable)?;
             let folder = folder_of(path.as_str());
             if folder != last {

@@ -72,13 +72,15 @@ impl Walked {
 
     /// All of them in path order: neighbours in a folder become neighbours in a pack, and are read forward later.
     pub fn found(&self) -> Result<impl Iterator<Item = Result<Found, OpsError>> + Send + '_, OpsError> {
-        let files = self.files.iter().map_err(unreadable)?;
+        let files = self.files.in_order().map_err(unreadable)?;
         Ok(files.map(|file| {
             let (path, found) = file.map_err(unreadable)?;
             let (mode, (size, fingerprint)) = *found;
             let inside = self.into.as_ref().map_or(0, |into| into.as_str().len() + 1);
-            let mut local = self.top.clone();
-            local.extend(path.as_str()[inside..].split('/'));
+            let inside = &path.as_str()[inside..];
+            let mut local = PathBuf::with_capacity(self.top.as_os_str().len() + 1 + inside.len());
+            local.push(&self.top);
+            local.extend(inside.split('/'));
             if self.followed {
                 // What it leads to by now, if that is another file, is not what was seen.
                 local = local.canonicalize().unwrap_or(local);

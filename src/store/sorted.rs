@@ -53,11 +53,17 @@ pub struct Sorted<K, V> {
     held: usize,
     runs: Vec<Arc<Run<K>>>,
     spilled: usize,
+    /// Filters over several runs each, so that what is new asks few of them; the last one still takes so many rows.
+    guards: Vec<Filter>,
+    room: usize,
 }
+
+/// Runs of the first guard; each later one has twice as many as that before.
+const GUARDED: usize = 16;
 
 impl<K, V> Default for Sorted<K, V> {
     fn default() -> Self {
-        Self { map: BTreeMap::new(), held: 0, runs: Vec::new(), spilled: 0 }
+        Self { map: BTreeMap::new(), held: 0, runs: Vec::new(), spilled: 0, guards: Vec::new(), room: 0 }
     }
 }
 
@@ -115,7 +121,11 @@ impl<K: Key, V: Coded> Sorted<K, V> {
         }
         let mut bytes = Vec::new();
         key.put(&mut bytes);
-        for run in self.runs.iter().filter(|run| run.filter.may_have(prefix(&bytes))) {
+        let prefix = prefix(&bytes);
+        if !self.guards.iter().any(|guard| guard.may_have(prefix)) {
+            return Ok(None);
+        }
+        for run in self.runs.iter().filter(|run| run.filter.may_have(prefix)) {
             if let Some(value) = run.get(key)? {
                 return Ok(Some(Cow::Owned(value)));
             }
@@ -124,7 +134,7 @@ impl<K: Key, V: Coded> Sorted<K, V> {
     }
 
     /// All rows in the order of their keys.
-    pub fn iter(&self) -> io::Result<Merge<'_, K, V>> {
+    pub fn in_order(&self) -> io::Result<Merge<'_, K, V>> {
         let mut sources: Vec<_> = self.runs.iter().map(|run| Source::Run(Reader::new(run))).collect();
         sources.push(Source::Map(self.map.iter()));
         let mut merge = Merge { order: BinaryHeap::with_capacity(sources.len()), sources };
@@ -136,13 +146,31 @@ impl<K: Key, V: Coded> Sorted<K, V> {
         Ok(merge)
     }
 
+    /// Adds what is held to a guard that has room for it.
+    fn guard(&mut self) {
+        if self.room < self.map.len() {
+            self.room = self.map.len().saturating_mul(GUARDED << self.guards.len());
+            self.guards.push(Filter::new(u32::try_from(self.room).unwrap_or(u32::MAX)));
+        }
+        self.room -= self.map.len();
+        let Some(guard) = self.guards.last_mut() else { return };
+        let mut bytes = Vec::new();
+        for key in self.map.keys() {
+            bytes.clear();
+            key.put(&mut bytes);
+            guard.add(prefix(&bytes));
+        }
+    }
+
     /// Moves what is held to a run, when it is more than there is room for.
     pub(super) fn spill(&mut self, room: &mut Room<'_>) -> io::Result<()> {
         if self.held <= room.most {
             return Ok(());
         }
         let path = room.scratch.next();
-        self.runs.push(Arc::new(Run::write(room.media, path, &self.map)?));
+        let run = Run::write(room.media, path, &self.map)?;
+        self.guard();
+        self.runs.push(Arc::new(run));
         self.spilled += self.map.len();
         self.map.clear();
         self.held = 0;
@@ -419,7 +447,7 @@ mod tests {
     /// A value that tells which of two with one key it is.
     fn value(at: usize) -> [u8; 9] {
         let mut value = [7; 9];
-        value[..8].copy_from_slice(&at.to_le_bytes());
+        value[..8].copy_from_slice(&(at as u64).to_le_bytes());
         value
     }
 
@@ -445,7 +473,7 @@ mod tests {
                 }
             }
             prop_assert_eq!(rows.len(), model.len());
-            let all: io::Result<Vec<_>> = rows.iter().unwrap().map(|row| row.map(|(k, v)| (k, *v))).collect();
+            let all: io::Result<Vec<_>> = rows.in_order().unwrap().map(|row| row.map(|(k, v)| (k, *v))).collect();
             prop_assert_eq!(all.unwrap(), model.clone().into_iter().collect::<Vec<_>>());
             for key in (0..=u16::MAX).step_by(101).map(u16::to_be_bytes).chain(model.keys().copied()) {
                 prop_assert_eq!(rows.get(&key).unwrap().map(|found| *found), model.get(&key).copied());
@@ -466,7 +494,7 @@ mod tests {
             }
         }
         let all: Vec<_> =
-            rows.iter().unwrap().map(|row| row.map(|(key, value)| (key[1], *value)).unwrap()).collect();
+            rows.in_order().unwrap().map(|row| row.map(|(key, value)| (key[1], *value)).unwrap()).collect();
         assert_eq!(all, [(0, value(9)), (1, value(0)), (2, value(9)), (3, value(9)), (4, value(9))]);
     }
 
@@ -480,9 +508,9 @@ mod tests {
         assert!(!media.files().keys().any(|path| path.starts_with("tmp/")));
         rows.spill(&mut Room { media: &media, scratch: &mut scratch, most: 1 << 10 }).unwrap();
         let path = media.files().into_keys().find(|path| path.starts_with("tmp/")).unwrap();
-        assert_eq!(rows.iter().unwrap().filter(|row| row.is_ok()).count(), 5000);
+        assert_eq!(rows.in_order().unwrap().flatten().count(), 5000);
         media.corrupt(&path, |bytes| bytes[30_000] ^= 1).unwrap();
-        assert!(rows.iter().unwrap().any(|row| row.is_err()));
+        assert!(rows.in_order().unwrap().any(|row| row.is_err()));
         let found = (0..5000u16).filter(|key| rows.get(&key.to_be_bytes()).is_ok()).count();
         assert!(found > 1000 && found < 5000, "{found}");
         drop(rows);

@@ -118,8 +118,16 @@ struct Rows {
     name: String,
     count: usize,
     file: Box<dyn ReadAt>,
-    /// Of one that many will be asked of: the key of the first row in each block, and some blocks.
-    dense: Option<(Vec<[u8; KEY]>, [Mutex<(usize, Vec<u8>)>; SLOTS])>,
+    /// Of one that many will be asked of.
+    survey: Option<Survey>,
+}
+
+#[derive(Debug)]
+struct Survey {
+    /// The key of the first row in each block.
+    firsts: Vec<[u8; KEY]>,
+    /// Blocks that were read last, each with its number.
+    slots: [Mutex<(usize, Vec<u8>)>; SLOTS],
 }
 
 impl Rows {
@@ -129,7 +137,7 @@ impl Rows {
             return None;
         }
         let count = usize::try_from(file.len()).ok()? / ROW;
-        Some(Self { name, count, file, dense: None })
+        Some(Self { name, count, file, survey: None })
     }
 
     /// Makes it ready to be asked for many files.
@@ -139,8 +147,8 @@ impl Rows {
         let firsts =
             blocks.map(|block| self.read(block, &mut bytes).and_then(|()| bytes.first_chunk().copied()));
         let firsts: Option<Vec<_>> = firsts.collect();
-        self.dense =
-            firsts.map(|firsts| (firsts, std::array::from_fn(|_| Mutex::new((usize::MAX, Vec::new())))));
+        let slots = std::array::from_fn(|_| Mutex::new((usize::MAX, Vec::new())));
+        self.survey = firsts.map(|firsts| Survey { firsts, slots });
     }
 
     /// Reads the rows of a block, over `bytes`.
@@ -168,9 +176,9 @@ impl Rows {
 
     fn find(&self, file: &Fingerprint) -> Option<ObjectId> {
         let key = file.key();
-        let row = match &self.dense {
+        let row = match &self.survey {
             None => search(self.count, &key, |at| self.row(at)),
-            Some((firsts, slots)) => {
+            Some(Survey { firsts, slots }) => {
                 let block = firsts.partition_point(|first| *first <= key).checked_sub(1)?;
                 let mut slot = slots[block % SLOTS].lock().unwrap_or_else(PoisonError::into_inner);
                 let (held, bytes) = &mut *slot;
@@ -225,7 +233,7 @@ impl Rewritten<'_> {
     /// Writes the rows in order; of two of one file, what was noted counts, or what the smaller file says.
     pub(super) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         let mut failed = Ok(());
-        let noted = self.noted.iter()?.map_while(|row| match row {
+        let noted = self.noted.in_order()?.map_while(|row| match row {
             Ok((key, rest)) => {
                 let mut row = [0; ROW];
                 row[..KEY].copy_from_slice(&key);

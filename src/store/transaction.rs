@@ -248,15 +248,20 @@ impl Transaction<'_> {
         rows.spill(&mut room).map_err(StoreError::io("write", "tmp"))
     }
 
+    /// The length of the content with this hash, if it is stored or being stored, and the packs it is in are there.
+    pub(super) fn known_size(&mut self, sha256: Sha256) -> Result<Option<u64>, StoreError> {
+        if let Some(size) = self.builder.file_size(sha256).map_err(reading_back)? {
+            return Ok(Some(size));
+        }
+        let Some(record) = unless_damaged(self.base.catalog.try_file(sha256)) else { return Ok(None) };
+        let is_there = |pack| pack == PackId::HERE || self.is_sound(pack);
+        let is_there = record.extents.iter().map(|extent| extent.pack).all(is_there);
+        Ok((is_there && self.sound.holds_all(&self.base.catalog, &record)).then_some(record.size))
+    }
+
     /// Whether content with this hash is stored or being stored, and the packs it is in are there.
     pub(super) fn is_known(&mut self, sha256: Sha256) -> Result<bool, StoreError> {
-        if self.builder.has_file(sha256).map_err(reading_back)? {
-            return Ok(true);
-        }
-        let Some(record) = unless_damaged(self.base.catalog.try_file(sha256)) else { return Ok(false) };
-        let there =
-            record.extents.iter().all(|extent| extent.pack == PackId::HERE || self.is_sound(extent.pack));
-        Ok(there && self.sound.holds_all(&self.base.catalog, &record))
+        self.known_size(sha256).map(|size| size.is_some())
     }
 
     /// From now on, what the vault has is read and checked before it stands in for content that is at hand. Follow it up

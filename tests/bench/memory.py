@@ -56,8 +56,9 @@ class Memory:
         return True
 
     def alone(self, name, vault, source, *options, limit, what):
-        """One commit into a vault of its own."""
-        self.bench.hv("init", vault)
+        """One commit, into a vault of its own if it is the first there."""
+        if not vault.exists():
+            self.bench.hv("init", vault)
         wall, *_ = once(self.launch("-C", vault, "commit", "-m", name, *options, "--add", f"m={source}"), env=self.bench.env)
         self.row(name, wall, limit, what)
 
@@ -77,11 +78,15 @@ class Memory:
         file.unlink()
 
     def many(self, files=1_000_000):
-        """Small files in one commit: each is some rows, a path, and what it is recognised by."""
+        """Small files in one commit: each is some rows, a path, and what it is recognised by; then the same again."""
         source = self.bench.place("many", self.bench.disk)
         script = f"import sys; from pathlib import Path; sys.path[:0] = [{str(HERE)!r}]; import content; content.write_files(Path({str(source)!r}), {files}, 1000)"
         subprocess.run([sys.executable, "-c", script], check=True)
-        self.alone("commit of small files", self.bench.place("many.vault", self.bench.disk), source, limit=1 << 30, what=f"{files:,} files")
+        vault, what = self.bench.place("many.vault", self.bench.disk), f"{files:,} files"
+        self.alone("commit of small files", vault, source, limit=128 << 20, what=what)
+        self.alone("commit of them unchanged", vault, source, "--allow-empty", limit=128 << 20, what=what)
+        next(path for path in source.rglob("*") if path.is_file()).write_text("changed\n")
+        self.alone("commit of one of them changed", vault, source, limit=128 << 20, what=what)
         shutil.rmtree(source)
 
     def mounted(self, name, *options):

@@ -147,7 +147,7 @@ impl Repository {
         let edits = plan.store(transaction, &is_pointer, None, &mut Totals::default(), &mut |_| ())?;
         for edit in edits {
             let Edit::PutAll(_, files) = edit else { continue };
-            for file in files.iter().map_err(unreadable)? {
+            for file in files.in_order().map_err(unreadable)? {
                 let (path, file) = file.map_err(unreadable)?;
                 let (mode, id) = *file;
                 add_choice(&mut choices, path.as_str().as_bytes(), Choice::File(Leaf { mode, id }))?;

@@ -13,7 +13,7 @@ const SET: u32 = 5;
 const CHOICE: u32 = (WORDS * u64::BITS as usize).ilog2();
 
 /// A set of prefixes that can be wrong about what is in it, not about what is not.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(in crate::store) struct Filter {
     lines: Vec<[u64; WORDS]>,
 }

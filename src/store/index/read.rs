@@ -403,8 +403,12 @@ mod tests {
 
     /// An index of 3,000 chunks, in a medium of its own.
     fn sample() -> (MemoryMedia, IndexId) {
+        sample_of(3000)
+    }
+
+    fn sample_of(chunks: u32) -> (MemoryMedia, IndexId) {
         let mut pack = PackDraft::new(PackId::from_bytes([7; 16]));
-        (0..3000).for_each(|n| assert_eq!(pack.push(hash(n), 5, 5, Codec::Raw), u64::from(n) * 5));
+        (0..chunks).for_each(|n| assert_eq!(pack.push(hash(n), 5, 5, Codec::Raw), u64::from(n) * 5));
         let mut builder = IndexBuilder::default();
         builder.add_pack(pack);
         let mut bytes = Vec::new();
@@ -433,6 +437,16 @@ mod tests {
         let denied = (3000..6000).filter(|&n| filtered.lacks(LookupRow::prefix_of(hash(n)))).count();
         assert!(denied > 2900, "{denied} of 3,000 were denied without looking");
         assert!(plain.filter.get().is_none(), "a small index needs none");
+    }
+
+    #[test]
+    fn a_lookup_table_that_is_sorted_part_by_part_is_sorted() {
+        const CHUNKS: u32 = 300_000;
+        let (media, id) = sample_of(CHUNKS);
+        let rows: Vec<LookupRow> = open(&media, id).rows().map(Result::unwrap).collect();
+        let mut expected: Vec<_> = (0..CHUNKS).map(|n| (LookupRow::prefix_of(hash(n)), n)).collect();
+        expected.sort_unstable();
+        assert!(rows.iter().map(|row| (row.prefix, row.chunk)).eq(expected));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::format::{
 use super::gathered::{BlobDraft, BodyDraft, FileDraft};
 use super::read::Index;
 use crate::store::error::StoreError;
-use crate::store::id::{IndexId, ObjectId, PackId, Sha256};
+use crate::store::id::{ChunkHash, IndexId, ObjectId, PackId, Sha256};
 use crate::store::object::Kind;
 use crate::store::sorted::{Room, Sorted};
 
@@ -92,9 +92,9 @@ impl IndexBuilder {
         !self.files.is_empty()
     }
 
-    /// Whether this file was added before.
-    pub fn has_file(&self, sha256: Sha256) -> io::Result<bool> {
-        self.files.get(&sha256).map(|found| found.is_some())
+    /// The length of this file, if it was added before.
+    pub fn file_size(&self, sha256: Sha256) -> io::Result<Option<u64>> {
+        self.files.get(&sha256).map(|found| found.map(|file| file.size))
     }
 
     /// Notes which content a blob id stands for.
@@ -187,7 +187,7 @@ impl IndexBuilder {
                     StoreError::damaged(&super::path_of(index.id()), "an extent is beyond all bounds")
                 })?;
             }
-            if !self.has_file(file.sha256).map_err(StoreError::io("read", "tmp"))? {
+            if self.file_size(file.sha256).map_err(StoreError::io("read", "tmp"))?.is_none() {
                 self.add_file(file.sha256, file.size, extents);
             }
         }
@@ -242,19 +242,19 @@ impl IndexBuilder {
     /// Writes the file, front to back; answers its name and its length in bytes.
     pub fn write(&self, out: &mut dyn Write) -> io::Result<(IndexId, u64)> {
         let mut layout = Layout::new(out);
-        layout.packs(self.packs_in_order())?;
+        layout.packs(&self.packs_in_order())?;
         self.write_files(&mut layout)?;
         layout.rows(self.objects()?)?;
         layout.section(Table::Data, |layout| {
             layout.bytes(&self.here_bytes)?;
-            self.bodies.iter()?.try_for_each(|body| layout.bytes(&body?.1.bytes))
+            self.bodies.in_order()?.try_for_each(|body| layout.bytes(&body?.1.bytes))
         })?;
         layout.finish()
     }
 
     fn write_files(&self, layout: &mut Layout<'_>) -> io::Result<()> {
         let mut first_extent = 0;
-        layout.rows(self.files.iter()?.map(|file| {
+        layout.rows(self.files.in_order()?.map(|file| {
             let (sha256, file) = file?;
             let extent_count = count(file.extents.len());
             first_extent += extent_count;
@@ -262,7 +262,7 @@ impl IndexBuilder {
             Ok(FileRow { sha256, size: file.size, first_extent, extent_count })
         }))?;
         layout.section(Table::Extents, |layout| {
-            for file in self.files.iter()? {
+            for file in self.files.in_order()? {
                 file?.1.extents.iter().try_for_each(|extent| layout.row(&self.placed(*extent)))?;
             }
             Ok(())
@@ -277,7 +277,7 @@ impl IndexBuilder {
 
     /// Rows of objects; their bodies come one after the other behind the content in the data section.
     fn objects(&self) -> io::Result<impl Iterator<Item = io::Result<ObjectRow>>> {
-        let (mut blobs, mut bodies) = (self.blobs.iter()?.peekable(), self.bodies.iter()?.peekable());
+        let (mut blobs, mut bodies) = (self.blobs.in_order()?.peekable(), self.bodies.in_order()?.peekable());
         let mut next = self.here_bytes.len() as u64;
         let mut of_body = move |(id, body): (ObjectId, Cow<'_, BodyDraft>)| {
             let BodyDraft { kind, codec, raw_len, ref bytes } = *body;
@@ -309,10 +309,14 @@ impl IndexBuilder {
     }
 }
 
+/// Rows of the lookup table that are sorted together, and most parts it is sorted in: each goes through all chunks.
+const PART: u32 = 1 << 17;
+const MAX_PARTS: u32 = 16;
+
 /// Bytes that are gathered before they are written: blocks whole.
 const GATHERED: usize = 64 * BLOCK;
 
-/// An index being written, section by section. Only its lookup table and its block hashes are held.
+/// An index being written, section by section. Only a part of its lookup table and its block hashes are held.
 struct Layout<'w> {
     out: &'w mut dyn Write,
     gathered: Vec<u8>,
@@ -367,7 +371,7 @@ impl<'w> Layout<'w> {
         Ok(())
     }
 
-    fn packs<'a>(&mut self, packs: impl Iterator<Item = &'a PackDraft> + Clone) -> io::Result<()> {
+    fn packs<'a>(&mut self, packs: &(impl Iterator<Item = &'a PackDraft> + Clone)) -> io::Result<()> {
         let mut first_chunk = 0;
         self.rows(packs.clone().map(|pack| {
             let chunk_count = count(pack.chunks().len());
@@ -381,13 +385,30 @@ impl<'w> Layout<'w> {
             })
         }))?;
         self.rows(packs.clone().flat_map(|pack| pack.chunks().iter()).map(Ok))?;
-        let mut lookup: Vec<LookupRow> = Vec::with_capacity(first_chunk as usize);
-        let hashes = packs.flat_map(|pack| pack.chunks().iter()).map(|chunk| chunk.hash);
-        lookup.extend(
-            (0..).zip(hashes).map(|(chunk, hash)| LookupRow { prefix: LookupRow::prefix_of(hash), chunk }),
-        );
-        lookup.sort_unstable_by_key(|row| (row.prefix, row.chunk));
-        self.rows(lookup.into_iter().map(Ok))
+        self.lookup(first_chunk, || {
+            packs.clone().flat_map(|pack| pack.chunks().iter().map(|chunk| chunk.hash))
+        })
+    }
+
+    /// The lookup table, sorted part by part: of very many chunks, all of its rows together would be much to hold.
+    fn lookup<I: Iterator<Item = ChunkHash>>(
+        &mut self,
+        count: u32,
+        hashes: impl Fn() -> I,
+    ) -> io::Result<()> {
+        let parts = count.div_ceil(PART).clamp(1, MAX_PARTS);
+        let part_of = |row: &LookupRow| (u128::from(row.prefix) * u128::from(parts)) >> u64::BITS;
+        self.section(Table::Lookup, |layout| {
+            let mut rows: Vec<LookupRow> = Vec::with_capacity((count / parts) as usize);
+            for part in 0..parts {
+                let all = (0..).zip(hashes());
+                let all = all.map(|(chunk, hash)| LookupRow { prefix: LookupRow::prefix_of(hash), chunk });
+                rows.extend(all.filter(|row| part_of(row) == u128::from(part)));
+                rows.sort_unstable_by_key(|row| (row.prefix, row.chunk));
+                rows.drain(..).try_for_each(|row| layout.row(&row))?;
+            }
+            Ok(())
+        })
     }
 
     /// Ends the file; answers its name and its length.

@@ -21,7 +21,10 @@ use crate::store::error::StoreError;
 use crate::store::id::ObjectId;
 use crate::store::pack::Compression;
 use crate::store::stat_cache::Fingerprint;
-use crate::store::transaction::{Transaction, unless_damaged};
+use crate::store::transaction::Transaction;
+
+#[cfg(test)]
+mod tests;
 
 /// Most files a worker takes at a time, and the bytes from which it takes no more.
 const BATCH: (usize, u64) = (64, 1 << 20);
@@ -195,10 +198,8 @@ impl<'v> Transaction<'v> {
         size: u64,
         pointer: bool,
     ) -> Result<Option<StoredFile>, StoreError> {
-        let catalog = &self.base.catalog;
-        let Ok((sha256, is_pointer)) = catalog.blob(blob) else { return Ok(None) };
-        let found = unless_damaged(catalog.file_size(sha256));
-        let fits = found == Some(size) && is_pointer == (pointer && size > 0) && self.is_known(sha256)?;
+        let Ok((sha256, is_pointer)) = self.base.catalog.blob(blob) else { return Ok(None) };
+        let fits = is_pointer == (pointer && size > 0) && self.known_size(sha256)? == Some(size);
         Ok(fits.then_some(StoredFile { sha256, size, blob, new_bytes: 0 }))
     }
 }

@@ -46,7 +46,10 @@ impl Transaction<'_> {
                 let given = locate_file(&base.catalog, row.sha256)?;
                 let is_given = given.is_some_and(|(holder, found, _)| (holder, found) == (at, ordinal));
                 let said = translate(&extents, &mended);
-                if is_given && said != extents && !self.builder.has_file(row.sha256).map_err(reading_back)? {
+                if is_given
+                    && said != extents
+                    && self.builder.file_size(row.sha256).map_err(reading_back)?.is_none()
+                {
                     self.builder.add_file(row.sha256, row.size, said);
                 }
             }

@@ -17,12 +17,10 @@ use crate::store::media::memory::MemoryMedia;
 use crate::store::object::Timestamp;
 use crate::store::publish::{Change, create_vault};
 use crate::store::samples::noise;
-use crate::store::sorted::HELD;
 use crate::store::transaction::Context;
 use crate::store::vault::{Settings, Vault};
 
 mod growth;
-mod many;
 
 impl Transaction<'_> {
     /// [`Transaction::add_large`] without threads: the file is spooled whole first.
@@ -77,7 +75,7 @@ fn runs(found: &[(u32, Option<Place>)]) -> Vec<Run> {
     runs
 }
 
-fn new_vault() -> (MemoryMedia, Vault) {
+pub(super) fn new_vault() -> (MemoryMedia, Vault) {
     let media = MemoryMedia::new();
     let vault_id = PackId::from_bytes([1; 16]);
     create_vault(&media, &Settings { vault_id, created: 0, large_file_threshold: 1 << 30 }).unwrap();
@@ -85,7 +83,7 @@ fn new_vault() -> (MemoryMedia, Vault) {
     (media, vault)
 }
 
-fn context(n: u8) -> Context {
+pub(super) fn context(n: u8) -> Context {
     let time = Timestamp { seconds: 0, offset_minutes: 0 };
     Context { time, actor: "A <a>".into(), command: "test".into(), nonce: [n; 16] }
 }

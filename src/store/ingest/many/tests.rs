@@ -1,6 +1,18 @@
-//! That many files at once are stored as one after the other, whatever the number of workers and whatever is held.
+//! That what many files are stored as does not depend on how many threads prepared them, or on how much was held of them.
+
+use sha2::Digest as _;
+use std::sync::Arc;
 
 use super::*;
+use crate::store::id::Sha256;
+use crate::store::ingest::Bytes;
+use crate::store::ingest::tests::{context, new_vault};
+use crate::store::media::Media;
+use crate::store::media::memory::MemoryMedia;
+use crate::store::publish::Change;
+use crate::store::samples::noise;
+use crate::store::sorted::HELD;
+use crate::store::vault::Vault;
 
 /// Files in memory; those in `seen` are said to be stored as that blob, and cannot be opened.
 struct Many {
