@@ -73,7 +73,7 @@ pub struct Vault {
     pub(super) media: Arc<dyn Media>,
     settings: Settings,
     cache: Arc<BlockCache>,
-    view: RwLock<Arc<View>>,
+    view: Arc<RwLock<Arc<View>>>,
     interrupt: Interrupt,
 }
 
@@ -87,10 +87,23 @@ impl Vault {
         let settings = read_marker(&*media)?;
         let cache = Arc::new(BlockCache::new(BLOCK_CACHE));
         let view = settled(&*media, || first_view(&media, &cache).map(Arc::new))?;
-        Ok(Self { media, settings, cache, view: RwLock::new(view), interrupt: Interrupt::default() })
+        let view = Arc::new(RwLock::new(view));
+        Ok(Self { media, settings, cache, view, interrupt: Interrupt::default() })
     }
 
-    /// By which what is going on can be asked to end.
+    /// The same open vault, to be interrupted by itself: it shares state and memory, and nobody has asked it to end.
+    #[must_use]
+    pub fn handle(&self) -> Self {
+        Self {
+            media: Arc::clone(&self.media),
+            settings: self.settings,
+            cache: Arc::clone(&self.cache),
+            view: Arc::clone(&self.view),
+            interrupt: Interrupt::default(),
+        }
+    }
+
+    /// By which what is going on with this handle can be asked to end.
     pub fn interrupt(&self) -> &Interrupt {
         &self.interrupt
     }
