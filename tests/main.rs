@@ -20,6 +20,7 @@ mod fuzz_corpus;
 #[cfg(unix)]
 mod git;
 mod hostile;
+mod interrupt;
 mod maintenance;
 mod mount;
 mod processes;

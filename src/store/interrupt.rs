@@ -8,12 +8,15 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::error::StoreError;
 
-/// Shared by an open vault and whoever may ask it to stop.
+/// Shared by a handle of an open vault and whoever may ask it to stop. It cannot be taken back, since whoever is still on the
+/// way would miss it: what is to go on afterwards, or beside, has a handle of its own
+/// ([`Vault::handle`](super::vault::Vault::handle)).
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Asks. Commits, copies and verifications that are going on end with [`StoreError::Interrupted`], and later ones too.
+    /// Asks. Commits, copies and verifications that go on with this handle end with [`StoreError::Interrupted`], and later
+    /// ones too.
     pub fn request(&self) {
         self.0.store(true, Relaxed);
     }

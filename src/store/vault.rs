@@ -76,7 +76,7 @@ pub struct Vault {
     pub(super) media: Arc<dyn Media>,
     settings: Settings,
     cache: Arc<BlockCache>,
-    view: RwLock<Arc<View>>,
+    view: Arc<RwLock<Arc<View>>>,
     interrupt: Interrupt,
     most_held: AtomicUsize,
 }
@@ -91,11 +91,25 @@ impl Vault {
         let settings = read_marker(&*media)?;
         let cache = Arc::new(BlockCache::new(BLOCK_CACHE));
         let view = settled(&*media, || first_view(&media, &cache).map(Arc::new))?;
-        let (view, interrupt, most_held) = (RwLock::new(view), Interrupt::default(), AtomicUsize::new(HELD));
+        let view = Arc::new(RwLock::new(view));
+        let (interrupt, most_held) = (Interrupt::default(), AtomicUsize::new(HELD));
         Ok(Self { media, settings, cache, view, interrupt, most_held })
     }
 
-    /// By which what is going on can be asked to end.
+    /// The same open vault, to be interrupted by itself: it shares state and memory, and nobody has asked it to end.
+    #[must_use]
+    pub fn handle(&self) -> Self {
+        Self {
+            media: Arc::clone(&self.media),
+            settings: self.settings,
+            cache: Arc::clone(&self.cache),
+            view: Arc::clone(&self.view),
+            interrupt: Interrupt::default(),
+            most_held: AtomicUsize::new(self.most_held()),
+        }
+    }
+
+    /// By which what is going on with this handle can be asked to end.
     pub fn interrupt(&self) -> &Interrupt {
         &self.interrupt
     }

@@ -138,6 +138,42 @@ fn a_killed_server_leaves_a_mount_that_can_be_ended() {
     next.end();
 }
 
+/// Services that come back after a crash, or a user and a service: all at once. One of them serves, the others are told so.
+#[test]
+fn of_many_that_mount_over_a_dead_one_at_once_one_stays_mounted() {
+    if !can_mount() {
+        return;
+    }
+    let desk = desk();
+    let first = Mount::new(&desk, "mnt", "main");
+    let mut pid = i32::try_from(first.pid()).unwrap();
+    for round in 0..4 {
+        kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+        until("the mount is dead", || fs::read_dir(desk.path("mnt")).is_err());
+        let start = |_| {
+            let mut command = desk.command(crate::cli::HV);
+            command
+                .args(["mount", "--json", "vault", "mnt@main"])
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped());
+            command.spawn().unwrap()
+        };
+        let started: Vec<_> = (0..6).map(start).collect();
+        let ended: Vec<_> = started.into_iter().map(|child| child.wait_with_output().unwrap()).collect();
+        let (served, refused): (Vec<_>, Vec<_>) = ended.iter().partition(|output| output.status.success());
+        assert_eq!(served.len(), 1, "round {round}: {ended:#?}");
+        for output in refused {
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(said.contains("is already mounted at"), "round {round}: {said}");
+        }
+        assert_eq!(fs::read(desk.path("mnt/one.txt")).unwrap(), b"same", "round {round}");
+        let about: serde_json::Value = serde_json::from_slice(&served[0].stdout).unwrap();
+        pid = i32::try_from(about["pid"].as_i64().unwrap()).unwrap();
+    }
+    desk.hv(["umount", "mnt"]).ok();
+    assert_eq!(entries(&desk.path("mnt")), Vec::<String>::new(), "another one was below");
+}
+
 #[test]
 fn a_mount_holds_a_lease_while_it_lives() {
     if !can_mount() {

@@ -1,9 +1,10 @@
 //! `hv mount`: in the foreground, or by starting itself again in the background and waiting until it serves.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf, absolute};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use hubvault_platform::process::{self, TerminationGuard};
@@ -156,8 +157,10 @@ fn start(
         "never" => Opens::Spared,
         _ => Opens::WhereNeeded,
     };
+    let turn = wait_for_turn(mountpoint);
     end_dead_mount(mountpoint);
     let mounted = mount(shown.tree, mountpoint, &options)?;
+    drop(turn);
     let mut about = shown.about;
     about["mountpoint"] = json!(mounted.mountpoint());
     about["pid"] = json!(std::process::id());
@@ -179,6 +182,27 @@ fn unmount_on_termination(mounted: &Mounted) -> Result<TerminationGuard, Failure
             tracing::error!(%error, "could not unmount");
         }
     })?)
+}
+
+/// How long a start waits for another one in the same folder.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Waits until nobody else is mounting in the folder of the mount point, and keeps it so while the answer is held: of two
+/// that come after a crash, the second would else end the mount that the first has just made in place of the dead one,
+/// or both would mount, one over the other. The mount point itself cannot be locked, as nobody can open it while it is
+/// dead. Where the folder cannot be locked there is no waiting.
+fn wait_for_turn(mountpoint: &Path) -> Option<File> {
+    let folder = File::open(mountpoint.parent()?).ok()?;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match folder.try_lock() {
+            Ok(()) => return Some(folder),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Err(_) => return None,
+        }
+    }
 }
 
 /// Ends what a server that was killed left at the mount point, where nobody can read anything any more.
