@@ -46,7 +46,11 @@ pub(in crate::cli) struct MergeArgs {
 
 pub(super) fn run(cli: &Cli, args: &MergeArgs) -> Result<(), Failure> {
     let options = MergeOptions {
-        landing: args.settle.landing(&args.target, &args.parent, &args.message)?,
+        landing: args.settle.landing(
+            args.target.as_deref(),
+            args.parent.as_deref(),
+            args.message.as_deref(),
+        )?,
         commit_description: args.description.clone(),
         author: Some(identity::author(None, None)?),
         fast_forward: match (args.ff_only, args.no_ff) {

@@ -45,14 +45,14 @@ impl SettleArgs {
     /// What they and the options beside them say.
     pub(super) fn landing(
         &self,
-        target: &Option<String>,
-        parent: &Option<String>,
-        message: &Option<String>,
+        target: Option<&str>,
+        parent: Option<&str>,
+        message: Option<&str>,
     ) -> Result<Landing, Failure> {
         Ok(Landing {
-            target_revision: target.clone(),
-            parent_commit: parent.clone(),
-            commit_message: message.clone(),
+            target_revision: target.map(str::to_owned),
+            parent_commit: parent.map(str::to_owned),
+            commit_message: message.map(str::to_owned),
             resolutions: self.resolutions()?,
             favor: self.favor.map(|side| match side {
                 Side::Ours => Favor::Ours,
