@@ -245,10 +245,14 @@ impl Desk {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks; `number` is one more than that of the blob before it.
+    /// Asks; `number` is one more than that of the blob before it. Nobody is woken for a few: small files would cost more
+    /// than they are worth.
     pub(super) fn ask(&self, number: u64, blob: ObjectId) {
-        self.state().asked.push_back((number, blob));
-        self.asked.notify_one();
+        let mut state = self.state();
+        state.asked.push_back((number, blob));
+        if state.asked.len().is_multiple_of(TAKEN) {
+            self.asked.notify_one();
+        }
     }
 
     /// What is new, and the answer with this number: the oldest that was not taken. Waits for it when `waiting` of them
@@ -264,6 +268,7 @@ impl Desk {
             if state.closed {
                 return None;
             }
+            self.asked.notify_all();
             state = self.answered.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
