@@ -43,7 +43,7 @@ pub(in crate::cli) struct MergeArgs {
 
 pub(super) fn run(cli: &Cli, args: &MergeArgs) -> Result<(), Failure> {
     let options = MergeOptions {
-        landing: args.settle.landing(&args.target, &args.parent, args.message.text()?)?,
+        landing: args.settle.landing(args.target.as_deref(), args.parent.as_deref(), args.message.text()?)?,
         commit_description: args.message.description.clone(),
         author: Some(identity::author(None, None)?),
         fast_forward: match (args.ff_only, args.no_ff) {

@@ -70,7 +70,11 @@ pub(super) fn revert(cli: &Cli, args: &RevertArgs) -> Result<(), Failure> {
 impl ReplayArgs {
     fn options(&self) -> Result<ReplayOptions, Failure> {
         Ok(ReplayOptions {
-            landing: self.settle.landing(&self.target, &self.parent, self.message.clone())?,
+            landing: self.settle.landing(
+                self.target.as_deref(),
+                self.parent.as_deref(),
+                self.message.clone(),
+            )?,
             mainline: self.mainline,
             record_origin: false,
             allow_empty: self.allow_empty,

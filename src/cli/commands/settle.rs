@@ -46,13 +46,13 @@ impl SettleArgs {
     /// What they and the options beside them say.
     pub(super) fn landing(
         &self,
-        target: &Option<String>,
-        parent: &Option<String>,
+        target: Option<&str>,
+        parent: Option<&str>,
         message: Option<String>,
     ) -> Result<Landing, Failure> {
         Ok(Landing {
-            target_revision: target.clone(),
-            parent_commit: parent.clone(),
+            target_revision: target.map(str::to_owned),
+            parent_commit: parent.map(str::to_owned),
             commit_message: message,
             resolutions: self.resolutions()?,
             favor: self.favor.map(|side| match side {
