@@ -104,13 +104,16 @@ fn every_ref_that_leads_to_damage_is_named() {
     desk.commit(["-r", "prod", "--copy", "d=e"]);
     desk.on(["branch", "clean", &base]).ok();
     desk.commit(["-r", "clean", "--add", "fine=in/other.txt"]);
+    // By its second parent.
+    desk.on(["branch", "joined", "clean"]).ok();
+    desk.on(["merge", "prod", "--target", "joined"]).ok();
     let packs = desk.path("vault/packs");
     let pack = entries(&packs).into_iter().find(|name| name.ends_with(".pack")).expect("a pack of its own");
     let whole = fs::read(packs.join(&pack)).unwrap();
     let mut bytes = whole.clone();
     bytes[300_000] ^= 1;
     fs::write(packs.join(&pack), bytes).unwrap();
-    let all = "refs/heads/main, refs/heads/prod, refs/tags/v1.0, refs/tags/v1.1";
+    let all = "refs/heads/joined, refs/heads/main, refs/heads/prod, refs/tags/v1.0, refs/tags/v1.1";
     let said = desk.on(["verify", "--full"]).out;
     assert!(said.contains(&format!("  in the history of {all}\n")), "{said}");
     fs::write(packs.join(&pack), &whole[..600_000]).unwrap();

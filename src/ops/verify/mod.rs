@@ -6,14 +6,14 @@
 //! each is listed with the `path@revision`s it affects, and the rest is looked at all the same. How files are put together is
 //! `contents`' business.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::thread;
 
 use serde::Serialize;
 
 use self::contents::{BadChunks, Close, Contents, Desk, key, note, workers};
-use self::reach::Reach;
+use self::reach::{Findings, Reach};
 use self::walk::Walk;
 
 use super::error::OpsError;
@@ -132,7 +132,7 @@ struct Check<'a> {
     places: Vec<Place>,
     by_problem: BTreeMap<String, usize>,
     /// Blobs and trees that are met on the way from a ref, and the findings about them.
-    hurt: HashMap<ObjectId, BTreeSet<usize>>,
+    hurt: HashMap<ObjectId, Findings>,
     /// Packs that are missing or have another length, and the finding that says so.
     bad_packs: HashMap<PackKey, usize>,
     /// Packs to be read: those of indexes that make sense, of the right length.
@@ -333,9 +333,11 @@ impl Check<'_> {
         let by_problem = |problem: &str| by_problem.get(problem).copied();
         let mut reach = Reach::new(view, &self.hurt, &by_problem, self.interrupt);
         for (name, &id) in &view.state.refs {
-            for &finding in &*reach.of(id)? {
-                self.report.findings[finding].is_in(name.as_str());
-            }
+            let found = reach.of(id)?;
+            let findings = self.report.findings.iter_mut().enumerate();
+            // What no ref was met on the way to is not in any history.
+            let hit = findings.filter(|(at, finding)| found.contains(*at) && !finding.refs.is_empty());
+            hit.for_each(|(_, finding)| finding.is_in(name.as_str()));
         }
         self.report.findings.iter_mut().for_each(|finding| finding.refs.sort());
         Ok(())
