@@ -30,8 +30,12 @@ fn commit_with(media: &MemoryMedia, step: u8, files: Vec<(&str, Vec<u8>)>, rehas
 }
 
 fn read(media: &MemoryMedia, path: &str) -> Option<Vec<u8>> {
+    read_at(media, "HEAD", path)
+}
+
+fn read_at(media: &MemoryMedia, revision: &str, path: &str) -> Option<Vec<u8>> {
     let repository = Repository::open_on(Arc::new(media.clone())).unwrap();
-    let file = repository.snapshot(None).unwrap().open_path(path).ok()?;
+    let file = repository.snapshot(Some(revision)).unwrap().open_path(path).ok()?;
     let mut content = vec![0; usize::try_from(file.size()).unwrap()];
     file.read_at(0, &mut content).ok().map(|_| content)
 }
@@ -148,6 +152,51 @@ fn merging_small_indexes_brings_back_an_older_record_when_the_newer_one_gives_no
             commit(&media, step, "small", vec![step]);
         }
         assert!(read(&media, "large").is_some_and(|found| found == content));
+    }
+}
+
+/// Neither says where the content is now, for a while: the newer one is believed, and right when its pack is there again.
+#[test]
+fn merging_small_indexes_buries_nothing_that_is_away_for_a_while() {
+    let media = vault();
+    let content = noise(3, 700_000);
+    commit(&media, 3, "large", content.clone());
+    commit(&media, 4, "later", b"so that the lost pack is not the newest".to_vec());
+    media.remove_file(&pack(&media)).unwrap();
+    let much = noise(3, 300_000).into_iter().map(|byte| !byte).collect();
+    commit_all(&media, 5, vec![("large", content.clone()), ("much", much)]);
+    commit(&media, 6, "later", b"so that this one is not either".to_vec());
+    let second = pack(&media);
+    let bytes = take_away(&media, &second);
+    (7..30).for_each(|step| drop(commit(&media, step, "small", vec![step])));
+    assert_eq!(read(&media, "large"), None);
+    put_back(&media, &second, &bytes);
+    assert!(read(&media, "large").is_some_and(|found| found == content));
+}
+
+/// Both indexes are merged: the record that gives the content is taken, whichever of them it is in.
+#[test]
+fn of_two_small_indexes_that_are_merged_the_one_that_gives_the_content_counts() {
+    for lost in [0, 1] {
+        let media = vault();
+        let content = noise(3, 700_000);
+        commit(&media, 3, "large", content.clone());
+        commit(&media, 4, "later", b"so that the lost pack is not the newest".to_vec());
+        let first = pack(&media);
+        let bytes = take_away(&media, &first);
+        commit(&media, 5, "large", content.clone());
+        let second = pack(&media);
+        put_back(&media, &first, &bytes);
+        commit(&media, 6, "later", b"so that this one is not either".to_vec());
+        let indexes = |media: &MemoryMedia| {
+            Repository::open_on(Arc::new(media.clone())).unwrap().vault().view().state.indexes.clone()
+        };
+        let before = indexes(&media);
+        media.remove_file([&first, &second][lost]).unwrap();
+        (7..30).for_each(|step| drop(commit(&media, step, "small", vec![step])));
+        let after = indexes(&media);
+        assert!(before.iter().all(|index| !after.contains(index)), "all that was there is merged");
+        assert!(read(&media, "large").is_some_and(|found| found == content), "{lost}");
     }
 }
 
