@@ -262,6 +262,29 @@ fn a_good_file_committed_with_rehash_mends_every_version_that_shares_what_had_ro
 }
 
 #[test]
+fn committing_with_rehash_mends_what_it_can_beside_a_damaged_index() {
+    let media = vault();
+    let indexes = || -> Vec<_> { media.files().into_keys().filter(|path| path.ends_with(".idx")).collect() };
+    let mut damaged = indexes();
+    let first = noise(3, 4 << 20);
+    let mut second = first.clone();
+    second[100_000..105_000].fill(7);
+    let version = commit(&media, 3, "large", first.clone()).oid.to_string();
+    commit(&media, 4, "large", second.clone());
+    let before = indexes();
+    commit(&media, 5, "later", b"in an index that is asked before theirs".to_vec());
+    damaged.extend(indexes().into_iter().filter(|path| !before.contains(path)));
+    commit(&media, 6, "latest", b"so that nothing that this commit needs is damaged".to_vec());
+    rot(&media, &first[1 << 20..]);
+    damaged.iter().for_each(|path| media.corrupt(path, |bytes| bytes[0] ^= 1).unwrap());
+    assert!(read(&media, "large").is_none());
+    let outcome = commit_with(&media, 7, vec![("large", second.clone())], true);
+    assert!((1..400_000).contains(&outcome.new_bytes), "{outcome:?}");
+    assert!(read(&media, "large").is_some_and(|found| found == second));
+    assert!(read_at(&media, &version, "large").is_some_and(|found| found == first));
+}
+
+#[test]
 fn a_small_file_that_rotted_in_a_pack_of_many_is_stored_again() {
     let media = vault();
     let small = |n: u8| -> Vec<u8> { noise(3, 400_000).iter().map(|byte| byte ^ n).collect() };
