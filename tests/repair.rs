@@ -284,6 +284,31 @@ fn committing_with_rehash_mends_what_it_can_beside_a_damaged_index() {
     assert!(read_at(&media, &version, "large").is_some_and(|found| found == first));
 }
 
+/// Nothing has to be stored again: the same chunks are in another pack, which is good.
+#[test]
+fn committing_with_rehash_mends_others_with_what_is_good_elsewhere() {
+    let media = vault();
+    let first = noise(3, 4 << 20);
+    let mut second = first.clone();
+    second[100_000..105_000].fill(7);
+    commit(&media, 3, "large", first.clone());
+    let rotted = pack(&media);
+    commit(&media, 4, "large", second.clone());
+    commit(&media, 5, "later", b"so that the lost pack is not the newest".to_vec());
+    let bytes = take_away(&media, &rotted);
+    let again = [&first[1 << 20..], &[9; 3_000]].concat();
+    assert!(commit(&media, 6, "again", again).new_bytes > 3_000_000);
+    put_back(&media, &rotted, &bytes);
+    let at = bytes.windows(64).position(|window| *window == first[2 << 20..][..64]).unwrap();
+    media.corrupt(&rotted, |bytes| bytes[at] ^= 1).unwrap();
+    assert!(read(&media, "large").is_none());
+
+    let outcome = commit_with(&media, 7, vec![("large", second.clone())], true);
+    assert_eq!(outcome.new_bytes, 0, "{outcome:?}");
+    assert!(read(&media, "large").is_some_and(|found| found == second));
+    assert!(read_at(&media, "HEAD~3", "large").is_some_and(|found| found == first));
+}
+
 #[test]
 fn a_small_file_that_rotted_in_a_pack_of_many_is_stored_again() {
     let media = vault();

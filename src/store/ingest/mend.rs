@@ -1,4 +1,4 @@
-//! Contents that lie in a damaged chunk which was stored again: they are given the new copy.
+//! Contents that lie in a damaged chunk of which there is a good copy: they are given that one.
 //!
 //! One commit of a good file brings back the chunks it has, and with them every version that shares them. Reads indexes
 //! only; the damaged pack is left as it is, for a collection to take away.
@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::append;
+use super::known::Known;
 use crate::store::error::StoreError;
 use crate::store::id::PackId;
 use crate::store::index::{Extent, FileRow};
@@ -17,13 +18,19 @@ use crate::store::transaction::{Transaction, reading_back};
 type Mended = HashMap<PackId, Vec<(Range<u64>, (PackId, u64))>>;
 
 impl Transaction<'_> {
-    /// Says every content again that lies in chunks which were found damaged and have been stored again since. A content
+    /// Says every content again that lies in chunks which were found damaged and are somewhere else too: they have been
+    /// stored again since, or had been before. A content
     /// some of which lies inside an index is left out: no other index can point there. So is what a damaged index says:
     /// what was stored again must be published all the same.
     ///
     /// # Errors
     /// [`StoreError::Io`] when what was moved to `tmp/` cannot be read back.
     pub fn mend(&mut self) -> Result<(), StoreError> {
+        for (hash, len) in self.sound.not_again() {
+            if let Some(place) = Known::of(self).places(hash, len).first() {
+                self.sound.stored(hash, *place);
+            }
+        }
         let mut mended = Mended::new();
         for ((pack, range), again) in self.sound.again() {
             mended.entry(*pack).or_default().push((range.clone(), again));
