@@ -1,11 +1,13 @@
 //! Vaults that lost files and get on: a pack that comes back too late must not bury what was committed since, and
 //! content that is at hand again must not be taken for known because an index still speaks of a lost pack.
 
-use std::sync::Arc;
+use std::io;
+use std::sync::{Arc, OnceLock};
 
 use hubvault::Repository;
 use hubvault::ops::{Actor, CommitOptions, CommitOutcome, InitOptions, Signature, Timestamp};
 use hubvault::store::media::memory::MemoryMedia;
+use hubvault::store::media::{Lock, LockMode, Media, ReadAt, Sink, Wait};
 
 use crate::samples::{add, noise};
 
@@ -59,7 +61,6 @@ fn take_away(media: &MemoryMedia, path: &str) -> Vec<u8> {
 }
 
 fn put_back(media: &MemoryMedia, path: &str, bytes: &[u8]) {
-    use hubvault::store::media::Media;
     use std::io::Write as _;
     let mut sink = media.create(path).unwrap();
     sink.write_all(bytes).unwrap();
@@ -171,6 +172,64 @@ fn merging_small_indexes_buries_nothing_that_is_away_for_a_while() {
     (7..30).for_each(|step| drop(commit(&media, step, "small", vec![step])));
     assert_eq!(read(&media, "large"), None);
     put_back(&media, &second, &bytes);
+    assert!(read(&media, "large").is_some_and(|found| found == content));
+}
+
+/// A medium that does not say how long a file is, once it is told which.
+#[derive(Debug)]
+struct Silent(MemoryMedia, OnceLock<String>);
+
+impl Media for Silent {
+    fn open(&self, path: &str) -> io::Result<Box<dyn ReadAt>> {
+        self.0.open(path)
+    }
+    fn create(&self, path: &str) -> io::Result<Box<dyn Sink>> {
+        self.0.create(path)
+    }
+    fn publish(&self, from: &str, to: &str) -> io::Result<()> {
+        self.0.publish(from, to)
+    }
+    fn remove(&self, path: &str) -> io::Result<()> {
+        self.0.remove(path)
+    }
+    fn create_dir(&self, path: &str) -> io::Result<()> {
+        self.0.create_dir(path)
+    }
+    fn sync_dir(&self, path: &str) -> io::Result<()> {
+        self.0.sync_dir(path)
+    }
+    fn list(&self, path: &str) -> io::Result<Vec<String>> {
+        self.0.list(path)
+    }
+    fn len(&self, path: &str) -> io::Result<Option<u64>> {
+        if self.1.get().is_some_and(|silent| silent == path) {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.0.len(path)
+    }
+    fn lock(&self, path: &str, mode: LockMode, wait: Wait) -> io::Result<Option<Box<dyn Lock>>> {
+        self.0.lock(path, mode, wait)
+    }
+}
+
+/// The older pack has all its bytes, and one of them has rotted: nobody reads it, so the newer record must stay.
+#[test]
+fn a_failed_look_at_a_pack_does_not_bring_an_older_record_back() {
+    let media = vault();
+    let content = noise(3, 700_000);
+    commit(&media, 3, "large", content.clone());
+    rot(&media, &content[300_000..]);
+    let first = pack(&media);
+    let much = noise(3, 300_000).into_iter().map(|byte| !byte).collect();
+    commit_with(&media, 4, vec![("large", content.clone()), ("much", much)], true);
+    let second = media.files().into_keys().find(|name| name.ends_with(".pack") && *name != first).unwrap();
+    let silent = Arc::new(Silent(media.clone(), OnceLock::new()));
+    let repository = Repository::open_on(Arc::clone(&silent) as Arc<dyn Media>).unwrap();
+    silent.1.set(second).unwrap();
+    for step in 5..30 {
+        let options = CommitOptions { message: "m".to_owned(), ..CommitOptions::default() };
+        repository.create_commit(&[add("small", vec![step])], &options, &actor(step), &mut |_| ()).unwrap();
+    }
     assert!(read(&media, "large").is_some_and(|found| found == content));
 }
 
