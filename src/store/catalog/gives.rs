@@ -32,10 +32,11 @@ impl Catalog {
         Some(older.find(|(_, record)| gives(record)).map_or(newest, |(at, _)| at))
     }
 
-    /// The record that an index has of a content, if it counts and its blocks are not damaged.
+    /// The record that an index has of a content, if it counts and its blocks are not damaged. Where it cannot be found out
+    /// whether there is one, it does not count: on its account another would be dropped, which may be the only one.
     fn said(&self, index: &Arc<Index>, content: Sha256) -> Option<Result<FileRecord, StoreError>> {
-        let row = index.file(content).transpose()?;
-        match row.and_then(|row| self.record(index, &row)) {
+        let row = index.file(content).ok()??;
+        match self.record(index, &row) {
             Ok(record) if record.extents.iter().any(|extent| self.is_retired(extent.pack)) => None,
             Err(error) if !may_pass(&error) => None,
             said => Some(said),
