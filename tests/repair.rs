@@ -1,11 +1,13 @@
 //! Vaults that lost files and get on: a pack that comes back too late must not bury what was committed since, and
 //! content that is at hand again must not be taken for known because an index still speaks of a lost pack.
 
-use std::sync::Arc;
+use std::io;
+use std::sync::{Arc, OnceLock};
 
 use hubvault::Repository;
 use hubvault::ops::{Actor, CommitOptions, CommitOutcome, InitOptions, Signature, Timestamp};
 use hubvault::store::media::memory::MemoryMedia;
+use hubvault::store::media::{Lock, LockMode, Media, ReadAt, Sink, Wait};
 
 use crate::samples::{add, noise};
 
@@ -30,8 +32,12 @@ fn commit_with(media: &MemoryMedia, step: u8, files: Vec<(&str, Vec<u8>)>, rehas
 }
 
 fn read(media: &MemoryMedia, path: &str) -> Option<Vec<u8>> {
+    read_at(media, "HEAD", path)
+}
+
+fn read_at(media: &MemoryMedia, revision: &str, path: &str) -> Option<Vec<u8>> {
     let repository = Repository::open_on(Arc::new(media.clone())).unwrap();
-    let file = repository.snapshot(None).unwrap().open_path(path).ok()?;
+    let file = repository.snapshot(Some(revision)).unwrap().open_path(path).ok()?;
     let mut content = vec![0; usize::try_from(file.size()).unwrap()];
     file.read_at(0, &mut content).ok().map(|_| content)
 }
@@ -55,7 +61,6 @@ fn take_away(media: &MemoryMedia, path: &str) -> Vec<u8> {
 }
 
 fn put_back(media: &MemoryMedia, path: &str, bytes: &[u8]) {
-    use hubvault::store::media::Media;
     use std::io::Write as _;
     let mut sink = media.create(path).unwrap();
     sink.write_all(bytes).unwrap();
@@ -151,6 +156,109 @@ fn merging_small_indexes_brings_back_an_older_record_when_the_newer_one_gives_no
     }
 }
 
+/// Neither says where the content is now, for a while: the newer one is believed, and right when its pack is there again.
+#[test]
+fn merging_small_indexes_buries_nothing_that_is_away_for_a_while() {
+    let media = vault();
+    let content = noise(3, 700_000);
+    commit(&media, 3, "large", content.clone());
+    commit(&media, 4, "later", b"so that the lost pack is not the newest".to_vec());
+    media.remove_file(&pack(&media)).unwrap();
+    let much = noise(3, 300_000).into_iter().map(|byte| !byte).collect();
+    commit_all(&media, 5, vec![("large", content.clone()), ("much", much)]);
+    commit(&media, 6, "later", b"so that this one is not either".to_vec());
+    let second = pack(&media);
+    let bytes = take_away(&media, &second);
+    (7..30).for_each(|step| drop(commit(&media, step, "small", vec![step])));
+    assert_eq!(read(&media, "large"), None);
+    put_back(&media, &second, &bytes);
+    assert!(read(&media, "large").is_some_and(|found| found == content));
+}
+
+/// A medium that does not say how long a file is, once it is told which.
+#[derive(Debug)]
+struct Silent(MemoryMedia, OnceLock<String>);
+
+impl Media for Silent {
+    fn open(&self, path: &str) -> io::Result<Box<dyn ReadAt>> {
+        self.0.open(path)
+    }
+    fn create(&self, path: &str) -> io::Result<Box<dyn Sink>> {
+        self.0.create(path)
+    }
+    fn publish(&self, from: &str, to: &str) -> io::Result<()> {
+        self.0.publish(from, to)
+    }
+    fn remove(&self, path: &str) -> io::Result<()> {
+        self.0.remove(path)
+    }
+    fn create_dir(&self, path: &str) -> io::Result<()> {
+        self.0.create_dir(path)
+    }
+    fn sync_dir(&self, path: &str) -> io::Result<()> {
+        self.0.sync_dir(path)
+    }
+    fn list(&self, path: &str) -> io::Result<Vec<String>> {
+        self.0.list(path)
+    }
+    fn len(&self, path: &str) -> io::Result<Option<u64>> {
+        if self.1.get().is_some_and(|silent| silent == path) {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.0.len(path)
+    }
+    fn lock(&self, path: &str, mode: LockMode, wait: Wait) -> io::Result<Option<Box<dyn Lock>>> {
+        self.0.lock(path, mode, wait)
+    }
+}
+
+/// The older pack has all its bytes, and one of them has rotted: nobody reads it, so the newer record must stay.
+#[test]
+fn a_failed_look_at_a_pack_does_not_bring_an_older_record_back() {
+    let media = vault();
+    let content = noise(3, 700_000);
+    commit(&media, 3, "large", content.clone());
+    rot(&media, &content[300_000..]);
+    let first = pack(&media);
+    let much = noise(3, 300_000).into_iter().map(|byte| !byte).collect();
+    commit_with(&media, 4, vec![("large", content.clone()), ("much", much)], true);
+    let second = media.files().into_keys().find(|name| name.ends_with(".pack") && *name != first).unwrap();
+    let silent = Arc::new(Silent(media.clone(), OnceLock::new()));
+    let repository = Repository::open_on(Arc::clone(&silent) as Arc<dyn Media>).unwrap();
+    silent.1.set(second).unwrap();
+    for step in 5..30 {
+        let options = CommitOptions { message: "m".to_owned(), ..CommitOptions::default() };
+        repository.create_commit(&[add("small", vec![step])], &options, &actor(step), &mut |_| ()).unwrap();
+    }
+    assert!(read(&media, "large").is_some_and(|found| found == content));
+}
+
+/// Both indexes are merged: the record that gives the content is taken, whichever of them it is in.
+#[test]
+fn of_two_small_indexes_that_are_merged_the_one_that_gives_the_content_counts() {
+    for lost in [0, 1] {
+        let media = vault();
+        let content = noise(3, 700_000);
+        commit(&media, 3, "large", content.clone());
+        commit(&media, 4, "later", b"so that the lost pack is not the newest".to_vec());
+        let first = pack(&media);
+        let bytes = take_away(&media, &first);
+        commit(&media, 5, "large", content.clone());
+        let second = pack(&media);
+        put_back(&media, &first, &bytes);
+        commit(&media, 6, "later", b"so that this one is not either".to_vec());
+        let indexes = |media: &MemoryMedia| {
+            Repository::open_on(Arc::new(media.clone())).unwrap().vault().view().state.indexes.clone()
+        };
+        let before = indexes(&media);
+        media.remove_file([&first, &second][lost]).unwrap();
+        (7..30).for_each(|step| drop(commit(&media, step, "small", vec![step])));
+        let after = indexes(&media);
+        assert!(before.iter().all(|index| !after.contains(index)), "all that was there is merged");
+        assert!(read(&media, "large").is_some_and(|found| found == content), "{lost}");
+    }
+}
+
 fn verify(media: &MemoryMedia) -> hubvault::ops::verify::VerifyReport {
     Repository::open_on(Arc::new(media.clone())).unwrap().verify(true, &mut |_| ()).unwrap()
 }
@@ -210,6 +318,54 @@ fn a_good_file_committed_with_rehash_mends_every_version_that_shares_what_had_ro
         files.keys().filter(|name| name.starts_with("packs/")).cloned().collect::<Vec<_>>()
     };
     assert_eq!(kept(&media.files()), kept(&files));
+}
+
+#[test]
+fn committing_with_rehash_mends_what_it_can_beside_a_damaged_index() {
+    let media = vault();
+    let indexes = || -> Vec<_> { media.files().into_keys().filter(|path| path.ends_with(".idx")).collect() };
+    let mut damaged = indexes();
+    let first = noise(3, 4 << 20);
+    let mut second = first.clone();
+    second[100_000..105_000].fill(7);
+    let version = commit(&media, 3, "large", first.clone()).oid.to_string();
+    commit(&media, 4, "large", second.clone());
+    let before = indexes();
+    commit(&media, 5, "later", b"in an index that is asked before theirs".to_vec());
+    damaged.extend(indexes().into_iter().filter(|path| !before.contains(path)));
+    commit(&media, 6, "latest", b"so that nothing that this commit needs is damaged".to_vec());
+    rot(&media, &first[1 << 20..]);
+    damaged.iter().for_each(|path| media.corrupt(path, |bytes| bytes[0] ^= 1).unwrap());
+    assert!(read(&media, "large").is_none());
+    let outcome = commit_with(&media, 7, vec![("large", second.clone())], true);
+    assert!((1..400_000).contains(&outcome.new_bytes), "{outcome:?}");
+    assert!(read(&media, "large").is_some_and(|found| found == second));
+    assert!(read_at(&media, &version, "large").is_some_and(|found| found == first));
+}
+
+/// Nothing has to be stored again: the same chunks are in another pack, which is good.
+#[test]
+fn committing_with_rehash_mends_others_with_what_is_good_elsewhere() {
+    let media = vault();
+    let first = noise(3, 4 << 20);
+    let mut second = first.clone();
+    second[100_000..105_000].fill(7);
+    commit(&media, 3, "large", first.clone());
+    let rotted = pack(&media);
+    commit(&media, 4, "large", second.clone());
+    commit(&media, 5, "later", b"so that the lost pack is not the newest".to_vec());
+    let bytes = take_away(&media, &rotted);
+    let again = [&first[1 << 20..], &[9; 3_000]].concat();
+    assert!(commit(&media, 6, "again", again).new_bytes > 3_000_000);
+    put_back(&media, &rotted, &bytes);
+    let at = bytes.windows(64).position(|window| *window == first[2 << 20..][..64]).unwrap();
+    media.corrupt(&rotted, |bytes| bytes[at] ^= 1).unwrap();
+    assert!(read(&media, "large").is_none());
+
+    let outcome = commit_with(&media, 7, vec![("large", second.clone())], true);
+    assert_eq!(outcome.new_bytes, 0, "{outcome:?}");
+    assert!(read(&media, "large").is_some_and(|found| found == second));
+    assert!(read_at(&media, "HEAD~3", "large").is_some_and(|found| found == first));
 }
 
 #[test]

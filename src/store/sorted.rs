@@ -3,7 +3,8 @@
 //!
 //! What is held is a map. Once it has grown beyond a bound, its owner has it moved to a file in `tmp/`, as a sorted run;
 //! reading merges the runs and the map. Hashes of a run's blocks stay in memory, so that what is read back is what was
-//! written. A run lives as long as its transaction; nothing is durable here, and what rows mean is not known.
+//! written. Each run is an open file, of which a process may have few (1,024 often), so runs grow: the bound doubles with
+//! each so many of them. A run lives as long as its transaction; nothing is durable here, and what rows mean is not known.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -18,8 +19,12 @@ use super::index::Filter;
 use super::media::{Media, ReadAt};
 use super::scratch::Scratch;
 
-/// Most bytes of rows that each map of a transaction holds, about.
+/// Most bytes of rows that each map of a transaction holds, about, until it has many runs.
 pub const HELD: usize = 8 << 20;
+/// With each so many runs of a map, the bound on what it holds doubles.
+const DOUBLED: usize = 32;
+/// Most often that it does.
+const DOUBLINGS: usize = 16;
 /// From so many bytes on a block of a run ends; it holds whole rows.
 const BLOCK: usize = 16 << 10;
 /// Bytes kept of the BLAKE3 of a block.
@@ -67,7 +72,7 @@ impl<K, V> Default for Sorted<K, V> {
     }
 }
 
-/// Where runs go, and from how many held bytes on.
+/// Where runs go, and from how many held bytes on, while there are few.
 #[derive(Debug)]
 pub(super) struct Room<'a> {
     pub(super) media: &'a dyn Media,
@@ -164,7 +169,8 @@ impl<K: Key, V: Coded> Sorted<K, V> {
 
     /// Moves what is held to a run, when it is more than there is room for.
     pub(super) fn spill(&mut self, room: &mut Room<'_>) -> io::Result<()> {
-        if self.held <= room.most {
+        let doublings = (self.runs.len() / DOUBLED).min(DOUBLINGS);
+        if self.held <= room.most.saturating_mul(1 << doublings) {
             return Ok(());
         }
         let path = room.scratch.next();
@@ -479,6 +485,20 @@ mod tests {
                 prop_assert_eq!(rows.get(&key).unwrap().map(|found| *found), model.get(&key).copied());
             }
         }
+    }
+
+    /// Each run has an open file.
+    #[test]
+    fn runs_grow_so_that_there_are_few_of_them_however_many_rows() {
+        let media = MemoryMedia::new();
+        let mut scratch = scratch(&media);
+        let mut rows = Rows::default();
+        for key in 0..u16::MAX {
+            rows.insert_first(key.to_be_bytes(), value(key.into()));
+            rows.spill(&mut Room { media: &media, scratch: &mut scratch, most: 1000 }).unwrap();
+        }
+        assert!((32..200).contains(&rows.runs.len()), "{} runs", rows.runs.len());
+        assert_eq!(rows.in_order().unwrap().flatten().count(), rows.len());
     }
 
     #[test]

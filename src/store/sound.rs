@@ -30,7 +30,7 @@ pub(super) struct Soundness {
 pub(super) struct Bad {
     /// Where it is: decoded bytes of packs.
     pub(super) places: Vec<(PackId, Range<u64>)>,
-    /// Where the same bytes were stored again.
+    /// Where the same bytes are, and good.
     pub(super) again: Option<(PackId, u64)>,
 }
 
@@ -83,11 +83,21 @@ impl Soundness {
         holds
     }
 
-    /// Notes where a chunk was stored, in case it is one that was bad.
+    /// Notes where a chunk was stored, or is, in case it is one that was bad elsewhere.
     pub(super) fn stored(&mut self, hash: ChunkHash, place: (PackId, u64)) {
         if let Some(bad) = self.bad.get_mut(&hash) {
             bad.again = Some(place);
         }
+    }
+
+    /// Chunks that were bad and of which no good copy is known, with their lengths.
+    pub(super) fn not_again(&self) -> Vec<(ChunkHash, u32)> {
+        let bad = self.bad.iter().filter(|(_, bad)| bad.again.is_none());
+        bad.filter_map(|(hash, bad)| {
+            let (_, range) = bad.places.first()?;
+            Some((*hash, u32::try_from(range.end - range.start).ok()?))
+        })
+        .collect()
     }
 
     /// Whether anything was bad.

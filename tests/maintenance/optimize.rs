@@ -375,3 +375,23 @@ fn batches_are_freed_one_by_one_and_the_history_is_walked_once() {
     // The six transactions more are looked at as they come, the sixty before them once.
     assert!(four.0 < one.0 + 60, "{one:?} {four:?}");
 }
+
+/// A vault that is not whole keeps what was replaced: going on would need as much room as all of it.
+#[test]
+fn a_run_ends_when_what_a_batch_replaced_cannot_be_freed() {
+    let (media, files) = damageable();
+    let pack = pack_of(&media, &files[1].1).0;
+    let bytes = media.files()[&pack].clone();
+    media.remove_file(&pack).unwrap();
+    let options = OptimizeOptions { batch: Some(1), ..with(Compression::Max) };
+    let report = open(&media).optimize(&options, &actor(7), &mut |_| ()).unwrap();
+    assert_eq!((report.optimized_pack_count, report.transactions.len()), (1, 1), "{report:?}");
+    assert!(report.notes.iter().any(|note| note.contains("1 packs stay as they are")), "{report:?}");
+    assert!(report.notes.iter().any(|note| note.contains("not whole")), "{report:?}");
+
+    let mut sink = media.create(&pack).unwrap();
+    std::io::Write::write_all(&mut sink, &bytes).unwrap();
+    sink.sync().unwrap();
+    let report = optimize(&media, &options);
+    assert!(report.notes.is_empty() && report.optimized_pack_count == 2, "{report:?}");
+}

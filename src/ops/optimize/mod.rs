@@ -277,14 +277,20 @@ impl<'r> Run<'r> {
                 Err(error) => return Err(error),
                 Ok(()) => rest = later,
             }
-            if !rest.is_empty() {
-                self.collect(Roots::Everything, progress)?;
+            if !rest.is_empty() && !self.collect(Roots::Everything, progress)? {
+                // Going on would need room for all of it at once.
+                let left: usize = rest.iter().map(Vec::len).sum();
+                self.report.notes.push(format!(
+                    "{left} packs stay as they are, because what was replaced so far could not be freed; run optimize \
+                     again when it can be"
+                ));
+                return Ok(());
             }
         }
         if groups.is_empty() && !self.is_left()? {
             return Ok(());
         }
-        self.collect(Roots::Refs, progress)
+        self.collect(Roots::Refs, progress).map(drop)
     }
 
     fn size(&self, groups: &[Vec<PackId>]) -> u64 {
@@ -369,8 +375,8 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// Takes away what was replaced, unless somebody reads it.
-    fn collect(&mut self, roots: Roots, progress: &mut dyn FnMut(Progress<'_>)) -> Result<(), OpsError> {
+    /// Takes away what was replaced, unless somebody reads it; answers whether the vault is whole, so that it could be.
+    fn collect(&mut self, roots: Roots, progress: &mut dyn FnMut(Progress<'_>)) -> Result<bool, OpsError> {
         self.actor = self.actor.again();
         // How many bytes are looked at on the way would be counted among those stored.
         let mut told = |event: Progress<'_>| {
@@ -383,15 +389,16 @@ impl<'r> Run<'r> {
                 self.report.reclaimed_size += reclaimed_size;
                 self.report.transactions.extend(transactions);
                 self.held = notes;
+                Ok(true)
             }
             Err(OpsError::NotCollected(why)) => {
                 self.held = vec![format!(
                     "what was replaced stays too, because the vault is not whole ({why}); when it is again, `hv gc` \
                      frees it"
                 )];
+                Ok(false)
             }
-            Err(error) => return Err(error),
+            Err(error) => Err(error),
         }
-        Ok(())
     }
 }

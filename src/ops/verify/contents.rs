@@ -11,6 +11,7 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, available_parallelism};
@@ -97,14 +98,14 @@ impl Contents<'_> {
                 identity.update(&stretch.bytes[stretch.between(from, to)]);
                 stretch.bytes
             });
-            done.map(|()| Some(identity.finish()))
+            done.map(|()| identity.finish())
         } else {
             self.read_beside(&record, seen, read, &mut hurt, identity)
         };
         if self.interrupt.check().is_err() || !hurt.is_empty() {
             return Ok(hurt);
         }
-        if found? == Some((record.sha256, blob)) {
+        if found? == (record.sha256, blob) {
             return Ok(hurt);
         }
         Err(StoreError::Damaged {
@@ -164,18 +165,18 @@ impl Contents<'_> {
         read: &dyn Fn(u64),
         hurt: &mut Hurt,
         identity: Identity,
-    ) -> Result<Option<(Sha256, ObjectId)>, StoreError> {
+    ) -> Result<(Sha256, ObjectId), StoreError> {
         let (give, take) = sync_channel::<(Stretch, u64, u64)>(BUFFERS);
         let (back, again) = sync_channel(BUFFERS + 2);
         thread::scope(|threads| {
             let hashing = threads.spawn(move || hash(identity, &take, &back));
             let done = self.read(record, seen, read, hurt, &mut |stretch, from, to| {
-                // It takes all that it is given, unless it panicked; then the scope does.
+                // It takes all that it is given, unless it panicked; then so does this one, below.
                 drop(give.send((stretch, from, to)));
                 again.try_recv().unwrap_or_default()
             });
             drop(give);
-            let ids = hashing.join().ok();
+            let ids = hashing.join().unwrap_or_else(|panic| resume_unwind(panic));
             done.map(|()| ids)
         })
     }

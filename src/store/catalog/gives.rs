@@ -1,31 +1,52 @@
-//! Whether an index can give a content, or only says that it has it.
+//! Which record of a content is believed when indexes are merged, where several say something of it.
 //!
-//! Who drops an older record in favour of a newer one asks this: the newer one may point into a pack that is lost, or lie
-//! in an index some blocks of which are damaged. Content in packs is not read: lengths are looked at, as for every commit.
+//! The newest one, unless it cannot give the content and an older one can: the newest may point into a pack that is lost, or
+//! lie in an index some blocks of which are damaged. Content in packs is not read: lengths are looked at, as for every
+//! commit.
 
 use std::sync::Arc;
 
-use super::{Catalog, Pack};
+use super::{Catalog, FileRecord, Pack};
 use crate::store::error::StoreError;
 use crate::store::id::{PackId, Sha256};
 use crate::store::index::Index;
 use crate::store::pack;
 
 impl Catalog {
-    /// Whether `index`, one of this catalog's, has a record of a content that counts, every chunk of it is described, and
-    /// the packs are there with all their bytes. What cannot be read is not given.
-    pub(in crate::store) fn gives(&self, index: &Arc<Index>, content: Sha256) -> bool {
-        self.try_give(index, content).unwrap_or(false)
+    /// The number of the index whose record of a content is believed from now on; `None` when none has one that counts.
+    ///
+    /// The newest one also is when it cannot be found out whether it can give the content: that may pass.
+    pub(in crate::store) fn believed(&self, content: Sha256) -> Option<usize> {
+        let indexes = self.indexes.iter().enumerate().rev();
+        let mut said = indexes.filter_map(|(at, index)| Some((at, self.said(index, content)?)));
+        let (newest, record) = said.next()?;
+        // Most contents are spoken of once, and nothing has to be looked at.
+        let mut older = said.peekable();
+        if older.peek().is_none()
+            || record.and_then(|record| self.gives(&record)).unwrap_or_else(|error| may_pass(&error))
+        {
+            return Some(newest);
+        }
+        let gives =
+            |record: &Result<_, _>| record.as_ref().is_ok_and(|found| self.gives(found).unwrap_or(false));
+        Some(older.find(|(_, record)| gives(record)).map_or(newest, |(at, _)| at))
     }
 
-    fn try_give(&self, index: &Arc<Index>, content: Sha256) -> Result<bool, StoreError> {
-        let Some(row) = index.file(content)? else { return Ok(false) };
-        let record = self.record(index, &row)?;
-        if record.extents.iter().any(|extent| self.is_retired(extent.pack)) {
-            return Ok(false);
+    /// The record that an index has of a content, if it counts and its blocks are not damaged. Where it cannot be found out
+    /// whether there is one, it does not count: on its account another would be dropped, which may be the only one.
+    fn said(&self, index: &Arc<Index>, content: Sha256) -> Option<Result<FileRecord, StoreError>> {
+        let row = index.file(content).ok()??;
+        match self.record(index, &row) {
+            Ok(record) if record.extents.iter().any(|extent| self.is_retired(extent.pack)) => None,
+            Err(error) if !may_pass(&error) => None,
+            said => Some(said),
         }
+    }
+
+    /// Whether every chunk of a record is described, and the packs are there with all their bytes.
+    fn gives(&self, record: &FileRecord) -> Result<bool, StoreError> {
         for extent in &record.extents {
-            let pack = self.pack_of(&record, extent)?;
+            let pack = self.pack_of(record, extent)?;
             if !self.is_there(&pack)? {
                 return Ok(false);
             }
@@ -47,4 +68,9 @@ impl Catalog {
         let len = self.media.len(&path).map_err(StoreError::io("look at", &path))?;
         Ok(len == Some(pack.row.stored_len))
     }
+}
+
+/// Whether it is the medium that failed, and not the bytes on it that are wrong.
+fn may_pass(error: &StoreError) -> bool {
+    matches!(error, StoreError::Io { .. })
 }

@@ -139,7 +139,7 @@ impl IndexBuilder {
     }
 
     /// Takes over everything an existing index says, so that it can be retired, but for packs that are gone and
-    /// files that lie in one. `is_said` tells which contents an index that stays says better.
+    /// files that lie in one. `is_said` tells which contents another index says better.
     ///
     /// # Errors
     /// [`StoreError::Damaged`] for one whose rows make no sense together; part of it may have been taken over.

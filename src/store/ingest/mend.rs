@@ -1,4 +1,4 @@
-//! Contents that lie in a damaged chunk which was stored again: they are given the new copy.
+//! Contents that lie in a damaged chunk of which there is a good copy: they are given that one.
 //!
 //! One commit of a good file brings back the chunks it has, and with them every version that shares them. Reads indexes
 //! only; the damaged pack is left as it is, for a collection to take away.
@@ -8,22 +8,29 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::append;
+use super::known::Known;
 use crate::store::error::StoreError;
 use crate::store::id::PackId;
 use crate::store::index::{Extent, FileRow};
-use crate::store::mark::locate_file;
 use crate::store::transaction::{Transaction, reading_back};
 
 /// Damaged decoded bytes of a pack, in order, and where the same bytes are now.
 type Mended = HashMap<PackId, Vec<(Range<u64>, (PackId, u64))>>;
 
 impl Transaction<'_> {
-    /// Says every content again that lies in chunks which were found damaged and have been stored again since. A content
-    /// some of which lies inside an index is left out: no other index can point there.
+    /// Says every content again that lies in chunks which were found damaged and are somewhere else too: they have been
+    /// stored again since, or had been before. A content
+    /// some of which lies inside an index is left out: no other index can point there. So is what a damaged index says:
+    /// what was stored again must be published all the same.
     ///
     /// # Errors
-    /// [`StoreError::Damaged`] for a damaged index.
+    /// [`StoreError::Io`] when what was moved to `tmp/` cannot be read back.
     pub fn mend(&mut self) -> Result<(), StoreError> {
+        for (hash, len) in self.sound.not_again() {
+            if let Some(place) = Known::of(self).places(hash, len).first() {
+                self.sound.stored(hash, *place);
+            }
+        }
         let mut mended = Mended::new();
         for ((pack, range), again) in self.sound.again() {
             mended.entry(*pack).or_default().push((range.clone(), again));
@@ -33,20 +40,21 @@ impl Transaction<'_> {
         }
         mended.values_mut().for_each(|ranges| ranges.sort_unstable_by_key(|(range, _)| range.start));
         let base = Arc::clone(&self.base);
-        for (at, index) in base.catalog.indexes().iter().enumerate() {
+        for index in base.catalog.indexes() {
             // Rows that overlap could lead around the same extents without end.
-            index.check_layout()?;
-            for ordinal in 0..index.count::<FileRow>() {
-                let row: FileRow = index.row(ordinal)?;
-                let extents = index.extents(&row)?;
+            if unless_unreadable(index.check_layout()).is_none() {
+                continue;
+            }
+            for row in index.rows::<FileRow>() {
+                let Some(row) = unless_unreadable(row) else { continue };
+                let Some(extents) = unless_unreadable(index.extents(&row)) else { continue };
                 let is_mixed = extents.iter().any(|extent| extent.pack == PackId::HERE);
                 if is_mixed || !extents.iter().any(|extent| mended.contains_key(&extent.pack)) {
                     continue;
                 }
-                let given = locate_file(&base.catalog, row.sha256)?;
-                let is_given = given.is_some_and(|(holder, found, _)| (holder, found) == (at, ordinal));
+                let given = unless_unreadable(base.catalog.try_file(row.sha256)).flatten();
                 let said = translate(&extents, &mended);
-                if is_given
+                if given.is_some_and(|given| given.extents == extents)
                     && said != extents
                     && self.builder.file_size(row.sha256).map_err(reading_back)?.is_none()
                 {
@@ -56,6 +64,11 @@ impl Transaction<'_> {
         }
         Ok(())
     }
+}
+
+/// What was read; a warning instead when it cannot be.
+fn unless_unreadable<T>(found: Result<T, StoreError>) -> Option<T> {
+    found.inspect_err(|error| tracing::warn!(%error, "what it says of damaged chunks is left as it is")).ok()
 }
 
 fn translate(extents: &[Extent], mended: &Mended) -> Vec<Extent> {

@@ -26,12 +26,10 @@ pub(super) fn take_over(
     }
     let mut merged = own.clone();
     let is_gone = |pack| live.is_retired(pack);
-    // Newest first: where two say something of one content, the later knows better; also one that stays, unless it cannot
-    // give it: then the older record is kept, and is the one that is believed from now on.
+    // Of each content, what is believed from now on: the merged index is the newest, and what it leaves out is gone when its
+    // own is retired.
     for (at, index) in &peers {
-        let newer = &live.indexes()[at + 1..];
-        let staying: Vec<_> = newer.iter().filter(|index| !retired.contains(&index.id())).collect();
-        let is_said = |content| staying.iter().any(|index| live.gives(index, content));
+        let is_said = |content| live.believed(content).is_some_and(|believed| believed != *at);
         merged.absorb(index, &is_gone, &is_said)?;
     }
     Ok((Some(merged), retired))
