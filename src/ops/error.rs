@@ -184,6 +184,14 @@ pub enum OpsError {
     /// Garbage is not collected from a vault in which something that is needed is damaged or missing.
     #[error("nothing was removed, because the vault is not whole: {0}")]
     NotCollected(StoreError),
+    /// Something failed when part of it was done already, of which there is something to say.
+    #[error("{source}")]
+    Midway {
+        /// What is to be said besides.
+        warnings: Vec<String>,
+        /// Why the rest was not done.
+        source: Box<Self>,
+    },
     /// An argument makes no sense.
     #[error("{0}")]
     Invalid(String),
@@ -202,6 +210,11 @@ pub enum OpsError {
 }
 
 impl OpsError {
+    /// The same error, after what `warnings` say was done.
+    pub(super) fn after(self, warnings: Vec<String>) -> Self {
+        if warnings.is_empty() { self } else { Self::Midway { warnings, source: Box::new(self) } }
+    }
+
     /// A stable one-word code.
     pub fn code(&self) -> &'static str {
         match self {
@@ -222,6 +235,7 @@ impl OpsError {
                 "local-file"
             }
             Self::NothingMatched { .. } => "nothing-matched",
+            Self::Midway { source, .. } => source.code(),
             Self::Invalid(_) => "invalid-argument",
             Self::Path(_) => "unsupported-path",
             Self::RefName(_) | Self::NotABranch(_) => "invalid-ref-name",
@@ -232,8 +246,10 @@ impl OpsError {
 
     /// The class of the Python package `hubvault` that this is: what a binding for Python raises.
     pub fn python_class(&self) -> &'static str {
-        if matches!(self, Self::NotCollected(_)) {
-            return "VerificationError";
+        match self {
+            Self::NotCollected(_) => return "VerificationError",
+            Self::Midway { source, .. } => return source.python_class(),
+            _ => {}
         }
         match self.code() {
             "not-a-vault" => "RepositoryNotFoundError",
