@@ -146,7 +146,7 @@ fn describe(outcome: &CommitOutcome) -> Result<(), Failure> {
         say(&format!("nothing to commit: {} already holds all of this", outcome.branch))?;
         if outcome.new_bytes > 0 {
             let bytes = output::bytes(outcome.new_bytes);
-            say(&format!("{bytes} of it were lost or damaged, and are there again"))?;
+            say(&format!("{bytes} that were missing or damaged here are stored now"))?;
         }
     }
     if let Some(changed) = &outcome.changed {
