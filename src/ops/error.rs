@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use super::squash::SquashReport;
 use crate::snapshot::SnapshotError;
 use crate::store::StoreError;
 use crate::store::id::ObjectId;
@@ -192,6 +193,16 @@ pub enum OpsError {
         /// Why the rest was not done.
         source: Box<Self>,
     },
+    /// A branch was squashed, which stands; the collection that was to follow failed.
+    #[error("{source}; {branch} is squashed all the same, by transaction {transaction}", branch = report.ref_name)]
+    OnlySquashed {
+        /// What was done.
+        report: Box<SquashReport>,
+        /// Number of the transaction.
+        transaction: u64,
+        /// Why garbage was not collected.
+        source: Box<Self>,
+    },
     /// An argument makes no sense.
     #[error("{0}")]
     Invalid(String),
@@ -235,7 +246,7 @@ impl OpsError {
                 "local-file"
             }
             Self::NothingMatched { .. } => "nothing-matched",
-            Self::Midway { source, .. } => source.code(),
+            Self::Midway { source, .. } | Self::OnlySquashed { source, .. } => source.code(),
             Self::Invalid(_) => "invalid-argument",
             Self::Path(_) => "unsupported-path",
             Self::RefName(_) | Self::NotABranch(_) => "invalid-ref-name",
@@ -248,7 +259,7 @@ impl OpsError {
     pub fn python_class(&self) -> &'static str {
         match self {
             Self::NotCollected(_) => return "VerificationError",
-            Self::Midway { source, .. } => return source.python_class(),
+            Self::Midway { source, .. } | Self::OnlySquashed { source, .. } => return source.python_class(),
             _ => {}
         }
         match self.code() {
