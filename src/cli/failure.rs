@@ -10,6 +10,7 @@ use hubvault_platform::{MountError, UnmountError};
 use serde_json::json;
 
 use super::args::Command;
+use super::notices;
 use super::output::{json_line, printable};
 use super::paths::is_pattern;
 use super::progress::INTERRUPTED;
@@ -54,6 +55,8 @@ pub(super) struct Failure {
     message: String,
     /// What keeps the vault from being written, if that is why.
     obstacle: Option<Obstacle>,
+    /// What is to be said besides, of what was done before it failed.
+    warnings: Vec<String>,
 }
 
 /// What keeps a vault from being written.
@@ -68,7 +71,7 @@ enum Obstacle {
 impl Failure {
     /// A failure with a code of its own.
     pub(super) fn new(code: &'static str, message: impl Display) -> Self {
-        Self { code: code.into(), message: message.to_string(), obstacle: None }
+        Self { code: code.into(), message: message.to_string(), obstacle: None, warnings: Vec::new() }
     }
 
     /// The command line makes no sense.
@@ -78,7 +81,7 @@ impl Failure {
 
     /// A failure that another process described with [`Failure::to_json`].
     pub(super) fn described(code: &str, message: String) -> Self {
-        Self { code: code.to_owned().into(), message, obstacle: None }
+        Self { code: code.to_owned().into(), ..Self::new("", message) }
     }
 
     /// The same failure, saying which folder it is about.
@@ -139,8 +142,13 @@ impl Failure {
         EXIT_CODES.iter().find(|(code, _)| *code == self.code).map_or(1, |(_, exit)| *exit)
     }
 
-    /// Prints the failure to standard error and answers the exit code.
+    /// Prints the failure to standard error, below what is to be said besides, and answers the exit code.
     pub(super) fn report(&self, as_json: bool) -> ExitCode {
+        for warning in &self.warnings {
+            if let Err(error) = notices::warning(as_json, None, warning) {
+                tracing::debug!(?error, "standard error is gone");
+            }
+        }
         if !self.message.is_empty() && self.code != "broken-pipe" {
             let line = if as_json {
                 json_line(&json!({ "error": { "code": self.code, "message": self.message } }))
@@ -164,6 +172,9 @@ impl Failure {
 
 impl From<OpsError> for Failure {
     fn from(error: OpsError) -> Self {
+        if let OpsError::Midway { warnings, source } = error {
+            return Self { warnings, ..Self::from(*source) };
+        }
         let was_pattern = matches!(&error, OpsError::Snapshot(SnapshotError::EntryNotFound { path, .. }) if is_pattern(path));
         let failure = match obstacle(&error) {
             Some((obstacle, why)) => Self { obstacle: Some(obstacle), ..Self::new(error.code(), why) },

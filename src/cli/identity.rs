@@ -44,17 +44,32 @@ pub(super) fn author(author: Option<&str>, date: Option<&str>) -> Result<Signatu
     Signature::new(&name, &email, time("AUTHOR", date)?).map_err(Failure::usage)
 }
 
-/// Says how to be named, after a commit of somebody whom nothing named.
-pub(super) fn warn_of_nobody(as_json: bool, author: Option<&Signature>) -> Result<(), Failure> {
-    let is_nobody = |author: &&Signature| author.name() == NOBODY.0 || author.email() == NOBODY.1;
-    let Some(author) = author.filter(is_nobody).filter(|_| variable("HUBVAULT_AUTHOR").is_none()) else {
-        return Ok(());
+/// Whether a command has `--author`, and was told an author by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AuthorFlag {
+    /// It has no such option.
+    Absent,
+    /// It has, and it was left out.
+    Unused,
+    /// It says who the author is.
+    Used,
+}
+
+/// Says how to be named, after a commit of somebody of whom nothing said the name or the e-mail address.
+pub(super) fn warn_of_nobody(as_json: bool, flag: AuthorFlag) -> Result<(), Failure> {
+    let (name, email) = configured("AUTHOR")?;
+    let (missing, ways) = match (&name, &email) {
+        _ if flag == AuthorFlag::Used => return Ok(()),
+        (Some(_), Some(_)) => return Ok(()),
+        (None, None) => ("nobody is set as author", "user.name NAME` and `user.email` say who you are"),
+        (None, Some(_)) => ("no name is set for the author", "user.name NAME` says yours"),
+        (Some(_), None) => ("no e-mail address is set for the author", "user.email EMAIL` says yours"),
     };
+    let or_flag = if flag == AuthorFlag::Unused { ", or --author for one commit" } else { "" };
+    let (name, email) = or_nobody((name, email));
     let detail = format!(
-        "nobody is set as author, so this was made by {} <{}>; `git config --global user.name NAME` and `user.email` \
-         say who you are, or HUBVAULT_AUTHOR='NAME <EMAIL>', or --author for one commit",
-        author.name(),
-        author.email()
+        "{missing}, so this was made by {name} <{email}>; `git config --global {ways}, or \
+         HUBVAULT_AUTHOR='NAME <EMAIL>'{or_flag}"
     );
     notices::warning(as_json, None, &detail)
 }
@@ -72,23 +87,31 @@ fn time(role: &str, date: Option<&str>) -> Result<Timestamp, Failure> {
     }
 }
 
+/// Name and e-mail address.
 fn identity(role: &str) -> Result<(String, String), Failure> {
+    configured(role).map(or_nobody)
+}
+
+fn or_nobody((name, email): (Option<String>, Option<String>)) -> (String, String) {
+    (name.unwrap_or_else(|| NOBODY.0.to_owned()), email.unwrap_or_else(|| NOBODY.1.to_owned()))
+}
+
+/// Name and e-mail address, as far as anything says them.
+fn configured(role: &str) -> Result<(Option<String>, Option<String>), Failure> {
     if let Some(text) = variable("HUBVAULT_AUTHOR") {
-        return parse_identity(&text).map_err(|error| Failure::usage(format!("HUBVAULT_AUTHOR: {error}")));
+        return match parse_identity(&text) {
+            Ok((name, email)) => Ok((Some(name), Some(email))),
+            Err(error) => Err(Failure::usage(format!("HUBVAULT_AUTHOR: {error}"))),
+        };
     }
     let name = variable(&format!("GIT_{role}_NAME"));
     let email = variable(&format!("GIT_{role}_EMAIL"));
-    if let (Some(name), Some(email)) = (&name, &email) {
-        return Ok((name.clone(), email.clone()));
+    if name.is_some() && email.is_some() {
+        return Ok((name, email));
     }
     let (git_name, git_email) = GIT_CONFIG.get_or_init(git_config);
-    Ok((
-        name.or_else(|| git_name.clone()).unwrap_or_else(|| NOBODY.0.to_owned()),
-        email
-            .or_else(|| git_email.clone())
-            .or_else(|| variable("EMAIL"))
-            .unwrap_or_else(|| NOBODY.1.to_owned()),
-    ))
+    let email = email.or_else(|| git_email.clone()).or_else(|| variable("EMAIL"));
+    Ok((name.or_else(|| git_name.clone()), email))
 }
 
 /// Asking Git takes as long as a small commit, and author and committer both want to know.

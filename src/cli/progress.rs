@@ -32,24 +32,28 @@ pub(super) const INTERRUPTED: u8 = 130;
 /// What is known of the work.
 #[derive(Debug, Default)]
 struct Account {
-    files: u64,
+    /// Files begun; none where the work is not told file by file.
+    files: Option<u64>,
     total_files: Option<u64>,
     bytes: u64,
     total_bytes: Option<u64>,
+    /// When counting began anew; none while it has not.
+    counted_from: Option<Instant>,
     /// The file at hand; none while there is a phase.
     path: String,
     phase: Option<Phase>,
 }
 
 impl Account {
-    fn tell(&mut self, progress: Progress<'_>) {
+    fn tell(&mut self, now: Instant, progress: Progress<'_>) {
         match progress {
             Progress::Found { files, bytes } => {
-                (self.files, self.total_files) = (0, Some(files));
+                (self.files, self.total_files) = (None, Some(files));
                 (self.bytes, self.total_bytes) = (0, Some(bytes));
+                self.counted_from = Some(now);
             }
             Progress::File(path) => {
-                self.files += 1;
+                self.files = Some(self.files.unwrap_or(0) + 1);
                 (self.path, self.phase) = (path.display().to_string(), None);
             }
             Progress::Read(bytes) => self.bytes += bytes,
@@ -70,13 +74,14 @@ impl Account {
         printable(doing).replace('\n', "\\n")
     }
 
-    /// `1.00 GiB of 4.00 GiB (25 %), 100.00 MiB/s, 31 s left: model.safetensors`.
-    fn line(&self, elapsed: Duration) -> String {
+    /// `1.00 GiB of 4.00 GiB (25 %), 100.00 MiB/s, 31 s left: model.safetensors`. `counting` is for how long bytes have been
+    /// counted.
+    fn line(&self, counting: Duration) -> String {
         let doing = self.doing();
         if (self.bytes, self.total_bytes) == (0, None) && !doing.is_empty() {
             return doing;
         }
-        let rate = u128::from(self.bytes) * 1000 / elapsed.as_millis().max(1);
+        let rate = u128::from(self.bytes) * 1000 / counting.as_millis().max(1);
         let rate = u64::try_from(rate).unwrap_or(u64::MAX);
         let total = self.total_bytes.filter(|total| *total > 0);
         let share = total.map_or_else(String::new, |total| {
@@ -165,8 +170,12 @@ impl Bar {
     }
 
     fn tell(&self, progress: Progress<'_>) {
-        self.account.borrow_mut().tell(progress);
-        self.show(Instant::now(), matches!(progress, Progress::Phase(Phase::Waiting)));
+        let now = Instant::now();
+        self.account.borrow_mut().tell(now, progress);
+        if let (Progress::Found { .. }, Screen::Terminal(bar)) = (progress, &*self.screen.borrow()) {
+            bar.reset_eta();
+        }
+        self.show(now, matches!(progress, Progress::Phase(Phase::Waiting)));
     }
 
     /// `at_once` for what may be the last to be told for long.
@@ -189,8 +198,12 @@ impl Bar {
                     return;
                 }
                 *shown = now;
-                let elapsed = now.duration_since(*begun);
-                let line = if *json { json_line(&account.event(elapsed)) } else { account.line(elapsed) };
+                let since = |begun| now.duration_since(begun);
+                let line = if *json {
+                    json_line(&account.event(since(*begun)))
+                } else {
+                    account.line(since(account.counted_from.unwrap_or(*begun)))
+                };
                 if let Err(error) = writeln!(stderr(), "{line}") {
                     tracing::debug!(%error, "nobody listens to how far it is");
                 }
@@ -219,13 +232,26 @@ mod tests {
 
     fn account() -> Account {
         Account {
-            files: 3,
+            files: Some(3),
             total_files: Some(9),
             bytes: 1 << 30,
             total_bytes: Some(4 << 30),
             path: "a\nb\u{1b}".into(),
-            phase: None,
+            ..Account::default()
         }
+    }
+
+    #[test]
+    fn counting_begins_anew_with_what_was_found_and_files_are_counted_where_they_are_told() {
+        let (begun, mut account) = (Instant::now(), Account::default());
+        let later = begun + Duration::from_mins(10);
+        account.tell(begun, Progress::Read(1 << 40));
+        account.tell(later, Progress::Found { files: 2, bytes: 4 << 20 });
+        account.tell(later, Progress::Read(2 << 20));
+        assert_eq!((account.files, account.counted_from), (None, Some(later)));
+        assert_eq!(account.event(Duration::ZERO)["progress"]["files"], Value::Null);
+        account.tell(later, Progress::File("f".as_ref()));
+        assert_eq!(account.files, Some(1));
     }
 
     #[test]

@@ -121,7 +121,8 @@ pub struct CommitOutcome {
     pub commit_description: String,
     /// Whether there is a new commit: `false` when nothing changed.
     pub committed: bool,
-    /// Number of the transaction, when there is one.
+    /// Number of the transaction, when there is one: also when nothing changed, but content that the vault did not have was
+    /// stored.
     pub transaction: Option<u64>,
     /// Files added.
     pub files: u64,
@@ -228,7 +229,7 @@ impl Repository {
         transaction.mend()?;
         progress(Progress::Phase(Phase::Publishing));
         let work = Work { branch, parent, options, actor, edits };
-        let (oid, published) =
+        let (oid, committed, published) =
             attempt(&mut transaction, |transaction, view| work.publish(transaction, view))?;
         let Work { branch, edits, .. } = work;
         drop(edits);
@@ -240,7 +241,7 @@ impl Repository {
             branch: branch.short().to_owned(),
             commit_message: options.message.clone(),
             commit_description: options.description.clone().unwrap_or_default(),
-            committed: published.is_some(),
+            committed,
             transaction: published.as_ref().map(|published| published.seq),
             files: totals.files,
             unchanged_files: totals.unchanged,
@@ -248,7 +249,9 @@ impl Repository {
             new_bytes: totals.new,
             shared_bytes: totals.logical - totals.new,
             stored_bytes: published.as_ref().map_or(0, |published| published.stored_bytes),
-            changed: published.and_then(|published| changed_by(&published.view.catalog, oid)),
+            changed: published
+                .filter(|_| committed)
+                .and_then(|published| changed_by(&published.view.catalog, oid)),
             skipped,
         })
     }
@@ -302,14 +305,14 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Publishes on the head that the branch has in `view`.
+    /// Publishes on the head that the branch has in `view`. Answers the branch's head, whether it is a new commit, and what
+    /// was published.
     fn publish(
         &self,
         transaction: &mut Transaction<'_>,
         view: &View,
-    ) -> Result<(ObjectId, Option<Published>), OpsError> {
-        let head = view.target(&self.branch);
-        let head = head.ok_or_else(|| OpsError::BranchNotFound(self.branch.short().to_owned()))?;
+    ) -> Result<(ObjectId, bool, Option<Published>), OpsError> {
+        let head = head(view, &self.branch)?;
         check_parent(&self.branch, self.parent, head)?;
         let old_tree = view.catalog.commit(head)?.tree;
         let mut editor = TreeEditor::new(&view.catalog, old_tree)?;
@@ -321,9 +324,9 @@ impl Work<'_> {
         if tree == old_tree && !self.options.allow_empty {
             if transaction.brings_content() {
                 // The same files, some of which the vault had lost: now it has them again.
-                transaction.publish(Change::default())?;
+                return Ok((head, false, Some(transaction.publish(Change::default())?)));
             }
-            return Ok(transaction.confirm().map(|()| (head, None))?);
+            return Ok(transaction.confirm().map(|()| (head, false, None))?);
         }
         let commit = Commit {
             tree,
@@ -337,6 +340,6 @@ impl Work<'_> {
         let why = format!("commit: {}", commit.title());
         let change = Change::moving(self.branch.clone(), Some(head), Some(id), &why);
         let published = transaction.publish(change)?;
-        Ok((id, Some(published)))
+        Ok((id, true, Some(published)))
     }
 }

@@ -91,6 +91,9 @@ impl Detached {
     }
 
     /// Makes the view hold `files`; with `exact`, of what was written before nothing else.
+    ///
+    /// # Errors
+    /// [`OpsError::Midway`] when something was replaced or kept before it failed: that must be said all the same.
     pub(super) fn update(
         mut self,
         snapshot: &Snapshot,
@@ -98,6 +101,21 @@ impl Detached {
         exact: bool,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Done, OpsError> {
+        let updated = self.bring_up_to_date(snapshot, files, exact, progress);
+        let done = std::mem::take(&mut self.done);
+        match updated {
+            Ok(()) => Ok(done),
+            Err(error) => Err(error.after(done.warnings)),
+        }
+    }
+
+    fn bring_up_to_date(
+        &mut self,
+        snapshot: &Snapshot,
+        files: Files<'_>,
+        exact: bool,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<(), OpsError> {
         let mut stale = if exact { self.manifest.clone() } else { Manifest::new() };
         let (mut count, mut bytes) = (0, 0);
         files(&mut |wanted| {
@@ -128,7 +146,7 @@ impl Detached {
         self.close(changed, failed)
     }
 
-    fn close(mut self, changed: bool, failed: Option<OpsError>) -> Result<Done, OpsError> {
+    fn close(&mut self, changed: bool, failed: Option<OpsError>) -> Result<(), OpsError> {
         let meta = &self.target.meta;
         // On Windows a file that is open cannot be removed.
         self.target.journal = None;
@@ -140,11 +158,7 @@ impl Detached {
         if let Err(error) = meta.remove_folder("tmp") {
             tracing::debug!(%error, "the next download removes it");
         }
-        if let Some(error) = failed {
-            return Err(error);
-        }
-        saved?;
-        Ok(std::mem::take(&mut self.done))
+        failed.map_or(saved, Err)
     }
 
     /// Removes a file that was written before and no longer belongs here, unless somebody made it their own.

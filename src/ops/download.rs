@@ -124,7 +124,10 @@ impl Repository {
         let exact = only.is_empty() || options.local_dir.is_none();
         let mut done =
             Detached::open(place)?.update(&snapshot, &|visit| selection.each(visit), exact, progress)?;
-        done.warnings.extend(selection.left_out()?);
+        match selection.left_out() {
+            Ok(left_out) => done.warnings.extend(left_out),
+            Err(error) => return Err(error.after(done.warnings)),
+        }
         Ok(Downloaded::new(local, snapshot.id(), done))
     }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use super::squash::SquashReport;
 use crate::snapshot::SnapshotError;
 use crate::store::StoreError;
 use crate::store::id::ObjectId;
@@ -184,6 +185,24 @@ pub enum OpsError {
     /// Garbage is not collected from a vault in which something that is needed is damaged or missing.
     #[error("nothing was removed, because the vault is not whole: {0}")]
     NotCollected(StoreError),
+    /// Something failed when part of it was done already, of which there is something to say.
+    #[error("{source}")]
+    Midway {
+        /// What is to be said besides.
+        warnings: Vec<String>,
+        /// Why the rest was not done.
+        source: Box<Self>,
+    },
+    /// A branch was squashed, which stands; the collection that was to follow failed.
+    #[error("{source}; {branch} is squashed all the same, by transaction {transaction}", branch = report.ref_name)]
+    OnlySquashed {
+        /// What was done.
+        report: Box<SquashReport>,
+        /// Number of the transaction.
+        transaction: u64,
+        /// Why garbage was not collected.
+        source: Box<Self>,
+    },
     /// An argument makes no sense.
     #[error("{0}")]
     Invalid(String),
@@ -202,6 +221,11 @@ pub enum OpsError {
 }
 
 impl OpsError {
+    /// The same error, after what `warnings` say was done.
+    pub(super) fn after(self, warnings: Vec<String>) -> Self {
+        if warnings.is_empty() { self } else { Self::Midway { warnings, source: Box::new(self) } }
+    }
+
     /// A stable one-word code.
     pub fn code(&self) -> &'static str {
         match self {
@@ -222,6 +246,7 @@ impl OpsError {
                 "local-file"
             }
             Self::NothingMatched { .. } => "nothing-matched",
+            Self::Midway { source, .. } | Self::OnlySquashed { source, .. } => source.code(),
             Self::Invalid(_) => "invalid-argument",
             Self::Path(_) => "unsupported-path",
             Self::RefName(_) | Self::NotABranch(_) => "invalid-ref-name",
@@ -232,8 +257,10 @@ impl OpsError {
 
     /// The class of the Python package `hubvault` that this is: what a binding for Python raises.
     pub fn python_class(&self) -> &'static str {
-        if matches!(self, Self::NotCollected(_)) {
-            return "VerificationError";
+        match self {
+            Self::NotCollected(_) => return "VerificationError",
+            Self::Midway { source, .. } | Self::OnlySquashed { source, .. } => return source.python_class(),
+            _ => {}
         }
         match self.code() {
             "not-a-vault" => "RepositoryNotFoundError",

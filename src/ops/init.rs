@@ -14,7 +14,7 @@ use crate::store::object::Kind;
 use crate::store::object::Tree;
 use crate::store::object::{Commit, message};
 use crate::store::pack::Compression;
-use crate::store::publish::{Change, FOLDERS, create_vault, move_ref};
+use crate::store::publish::{Change, FOLDERS, create_vault};
 use crate::store::refname::RefName;
 use crate::store::vault::{DEFAULT_LARGE_FILE_THRESHOLD, Settings, Vault};
 
@@ -67,7 +67,8 @@ impl Repository {
         }
     }
 
-    /// Makes a vault in the folder `root`, or opens the one that is there; then `options` are not looked at.
+    /// Makes a vault in the folder `root`, or opens the one that is there; then `options` are not looked at, but for the
+    /// threshold where a lost marker is made anew ([`Initialized::MarkerRestored`]).
     ///
     /// # Errors
     /// [`OpsError::Invalid`] when the folder holds other things or the threshold is 0; nothing is created then.
@@ -157,8 +158,8 @@ fn first_commit(
         message: message("Initial commit", None),
     };
     let id = transaction.add_object(Kind::Commit, &commit.encode())?;
-    let refs = vec![move_ref(branch.clone(), None, Some(id), "commit (initial): Initial commit")];
     let compression = (compression != Compression::default()).then_some(compression);
-    transaction.publish(Change { refs, default_branch: Some(branch), compression })?;
+    let change = Change::moving(branch.clone(), None, Some(id), "commit (initial): Initial commit");
+    transaction.publish(Change { default_branch: Some(branch), compression, ..change })?;
     Ok(())
 }

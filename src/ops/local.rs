@@ -119,7 +119,7 @@ impl Walk {
     ) -> Result<Found, OpsError> {
         let kind = metadata.file_type();
         if kind.is_symlink() && self.links == Links::Follow {
-            let target = local.canonicalize().map_err(|_| refuse(local, NOWHERE))?;
+            let target = local.canonicalize().map_err(|error| leads_to_nothing(local, error, ""))?;
             let metadata = fs::symlink_metadata(&target).map_err(io_error(&target))?;
             return self.file(&target, path, &metadata, top);
         }
@@ -170,7 +170,10 @@ impl Walk {
         builder.build_parallel().run(|| {
             let finds = &finds;
             Box::new(move |entry| {
-                let found = walk_error(entry).and_then(|entry| this.look_at(&entry, top, path, vault));
+                let found = match entry {
+                    Ok(entry) => this.look_at(&entry, top, path, vault),
+                    Err(error) => this.unless_unwanted(walk_error(error), top),
+                };
                 let mut finds = locked(finds);
                 let added = match (found, finds.as_mut()) {
                     (Ok(Some(found)), Ok((walked, spill))) => walked.add(found, spill),
@@ -187,6 +190,17 @@ impl Walk {
         self.skipped.append(&mut locked(&skipped));
         self.skipped.sort();
         Ok(walked)
+    }
+
+    /// The error about something in the folder `top`, but for a link that leads nowhere and that nobody wants.
+    fn unless_unwanted(
+        &self,
+        (path, error): (PathBuf, OpsError),
+        top: &Path,
+    ) -> Result<Option<Found>, OpsError> {
+        let is_loop = matches!(error, OpsError::Local { .. });
+        let leads_nowhere = path.is_symlink() && (is_loop || fs::metadata(&path).is_err());
+        if leads_nowhere && !self.filter.takes(&path_in(top, &path)) { Ok(None) } else { Err(error) }
     }
 
     /// What one thing in the folder `top` is, if it is a file that is wanted.
@@ -207,9 +221,7 @@ impl Walk {
             }
             return Ok(None);
         }
-        let inside = local.strip_prefix(top).unwrap_or(local);
-        let names: Vec<_> = inside.components().map(|name| name.as_os_str().to_string_lossy()).collect();
-        let inside = names.join("/");
+        let inside = path_in(top, local);
         if !self.filter.takes(&inside) {
             return Ok(None);
         }
@@ -233,34 +245,54 @@ fn is_left_out(entry: &DirEntry) -> bool {
     name == ".git" || ((name == "huggingface" || name == "hubvault") && in_cache())
 }
 
-/// The entry, or the error with the path it is about.
-fn walk_error(entry: Result<DirEntry, ignore::Error>) -> Result<DirEntry, OpsError> {
-    entry.map_err(|mut error| {
-        let mut path = PathBuf::new();
-        loop {
-            error = match error {
-                ignore::Error::WithPath { path: at, err } => {
-                    path = at;
-                    *err
-                }
-                ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => *err,
-                ignore::Error::Loop { ancestor, child } => {
-                    let detail =
-                        format!("is a symlink to `{}`, a folder it is in itself", ancestor.display());
-                    return refuse(&child, detail);
-                }
-                _ if path.is_symlink() && !path.exists() => return refuse(&path, NOWHERE),
-                error => {
-                    let text = error.to_string();
-                    let source = error.into_io_error().unwrap_or_else(|| io::Error::other(text));
-                    return OpsError::LocalIo { path, source };
-                }
-            }
-        }
-    })
+/// The path of `local` in the folder `top`, as filters know it.
+fn path_in(top: &Path, local: &Path) -> String {
+    let inside = local.strip_prefix(top).unwrap_or(local);
+    let names: Vec<_> = inside.components().map(|name| name.as_os_str().to_string_lossy()).collect();
+    names.join("/")
 }
 
-const NOWHERE: &str = "is a symlink to nothing that is there";
+/// The error, and the path it is about.
+fn walk_error(mut error: ignore::Error) -> (PathBuf, OpsError) {
+    let mut path = PathBuf::new();
+    loop {
+        error = match error {
+            ignore::Error::WithPath { path: at, err } => {
+                path = at;
+                *err
+            }
+            ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => *err,
+            ignore::Error::Loop { ancestor, child } => {
+                let detail = format!("is a symlink to `{}`, a folder it is in itself", ancestor.display());
+                let error = refuse(&child, detail);
+                return (child, error);
+            }
+            error => {
+                let text = error.to_string();
+                let source = error.into_io_error().unwrap_or_else(|| io::Error::other(text));
+                let error = if path.is_symlink() && fs::metadata(&path).is_err() {
+                    leads_to_nothing(&path, source, "")
+                } else {
+                    io_error(&path)(source)
+                };
+                return (path, error);
+            }
+        }
+    }
+}
+
+/// The error for a symlink whose target cannot be found; `more` is what to do when there is none.
+fn leads_to_nothing(link: &Path, error: io::Error, more: &str) -> OpsError {
+    match error.kind() {
+        // As `/dev/stdin` leads to a pipe, which has no name.
+        io::ErrorKind::NotFound if fs::metadata(link).is_ok() => refuse(
+            link,
+            "leads to a pipe or to something else that is no file and cannot be committed: write it to a file first",
+        ),
+        io::ErrorKind::NotFound => refuse(link, format!("is a symlink to nothing that is there{more}")),
+        _ => io_error(link)(error),
+    }
+}
 
 /// Refuses a link that would be committed without what it stands for: the link of a download cache, say.
 fn check_link(local: &Path, top: Option<&Path>) -> Result<(), OpsError> {
@@ -268,12 +300,7 @@ fn check_link(local: &Path, top: Option<&Path>) -> Result<(), OpsError> {
     let target = local.canonicalize();
     let inside = top.and_then(|top| top.canonicalize().ok());
     match (target, inside) {
-        // As `/dev/stdin` leads to a pipe, which has no name.
-        (Err(_), _) if fs::metadata(local).is_ok() => Err(refuse(
-            local,
-            "leads to a pipe or to something else that is no file and cannot be committed: write it to a file first",
-        )),
-        (Err(_), _) => Err(refuse(local, format!("{NOWHERE}; {advice}"))),
+        (Err(error), _) => Err(leads_to_nothing(local, error, &format!("; {advice}"))),
         (Ok(target), Some(top)) if target.starts_with(&top) => Ok(()),
         (Ok(target), _) => Err(refuse(
             local,

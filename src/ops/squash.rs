@@ -67,8 +67,8 @@ impl Repository {
     ///
     /// # Errors
     /// [`OpsError::NotInHistory`] when the root is not on the branch's line of first parents;
-    /// [`OpsError::RefName`] for what is no branch. What [`Repository::gc`] says when the collection fails or is
-    /// interrupted: the branch is squashed then.
+    /// [`OpsError::RefName`] for what is no branch. [`OpsError::OnlySquashed`] when the collection fails or is interrupted:
+    /// the branch is squashed then.
     pub fn squash_history(
         &self,
         branch: &str,
@@ -83,7 +83,14 @@ impl Repository {
             squash(transaction, view, &name, options, interrupt)
         })?;
         if let Some(gc) = &options.gc {
-            report.gc_report = Some(self.gc(gc, &actor.again(), progress)?);
+            match (self.gc(gc, &actor.again(), progress), report.transaction) {
+                (Ok(freed), _) => report.gc_report = Some(freed),
+                (Err(source), None) => return Err(source),
+                (Err(source), Some(transaction)) => {
+                    let (report, source) = (Box::new(report), Box::new(source));
+                    return Err(OpsError::OnlySquashed { report, transaction, source });
+                }
+            }
         }
         Ok(report)
     }

@@ -7,7 +7,7 @@ use super::{Actor, Repository};
 use crate::snapshot::resolve;
 use crate::store::id::ObjectId;
 use crate::store::object::{Kind, Tag, message};
-use crate::store::publish::{Change, move_ref};
+use crate::store::publish::Change;
 use crate::store::refname::RefName;
 use crate::store::transaction::Transaction;
 use crate::store::vault::View;
@@ -54,8 +54,8 @@ impl Repository {
             if old == Some(new) {
                 return Ok(transaction.confirm().map(|()| RefMove::new(&name, old, Some(new), None))?);
             }
-            let refs = vec![move_ref(name.clone(), old, Some(new), &format!("tag: {tag}"))];
-            let published = transaction.publish(Change { refs, ..Change::default() })?;
+            let change = Change::moving(name.clone(), old, Some(new), &format!("tag: {tag}"));
+            let published = transaction.publish(change)?;
             Ok(RefMove::new(&name, old, Some(new), Some(published.seq)))
         })
     }

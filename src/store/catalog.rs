@@ -41,6 +41,11 @@ pub struct Catalog {
     packs: content::OpenPacks,
 }
 
+/// The error for an index that cannot be opened.
+pub fn broken_index((id, why): &(IndexId, String)) -> StoreError {
+    StoreError::damaged(&index::path_of(*id), why.clone())
+}
+
 impl Catalog {
     /// Opens the indexes of a state, taking those that `previous` has open already.
     pub fn open(
@@ -60,6 +65,9 @@ impl Catalog {
             };
             match index {
                 Ok(index) => indexes.push(index),
+                Err(StoreError::Damaged { file, detail }) if file == index::path_of(id) => {
+                    broken.push((id, detail));
+                }
                 Err(error) => broken.push((id, error.to_string())),
             }
         }
@@ -78,7 +86,7 @@ impl Catalog {
         &self.indexes
     }
 
-    /// The indexes that could not, with the reason.
+    /// The indexes that could not, with the reason; [`broken_index`] says it as an error.
     pub fn broken(&self) -> &[(IndexId, String)] {
         &self.broken
     }
@@ -106,7 +114,7 @@ impl Catalog {
         }
         match (failed, self.broken.first()) {
             (Some(error), _) => Err(error),
-            (None, Some((id, why))) => Err(StoreError::damaged(&index::path_of(*id), why.clone())),
+            (None, Some(broken)) => Err(broken_index(broken)),
             (None, None) => Ok(None),
         }
     }

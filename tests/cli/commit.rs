@@ -294,3 +294,17 @@ fn more_large_files_than_a_process_may_open() {
     assert_eq!(desk.files("HEAD").len(), 100);
     desk.on(["verify", "--full"]).ok();
 }
+
+#[test]
+fn content_that_is_stored_without_a_commit_is_said_to_be() {
+    let desk = Desk::new();
+    let new = desk.write("new", crate::samples::noise(3, 200_000));
+    let add = format!("a={}", new.display());
+    let words = ["commit", "-m", "x", "--add", &add, "--delete", "a"];
+    let done = desk.on([&words[..], &["--json"]].concat()).json();
+    assert_eq!(done["committed"], false, "{done}");
+    assert!(done["transaction"].is_u64() && done["stored_bytes"].as_u64() >= Some(200_000), "{done}");
+    assert!(done["changed"].is_null(), "{done}");
+    let again = desk.on([&words[..], &["--json"]].concat()).json();
+    assert!(again["transaction"].is_null() && again["stored_bytes"] == 0, "{again}");
+}

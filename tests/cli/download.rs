@@ -177,7 +177,6 @@ fn what_was_asked_for_by_name_or_was_there_before_is_not_taken_away() {
     assert!(desk.path("out/README.md").exists() && desk.path("out/a").exists());
 }
 
-#[cfg(unix)]
 #[test]
 fn what_was_changed_here_is_not_replaced_without_a_word() {
     let desk = Desk::new();
@@ -207,6 +206,26 @@ fn what_was_changed_here_is_not_replaced_without_a_word() {
     assert_eq!(fs::read(desk.path("out/edited")).unwrap(), b"edited 3");
 }
 
+/// Also when the download ends early, here because somebody's folder is where a file goes.
+#[test]
+fn what_was_replaced_is_said_before_why_the_rest_failed() {
+    let desk = Desk::new();
+    desk.write("in/a", "ours");
+    desk.write("in/b", noise(1, 4 << 20));
+    desk.commit(["--add", ".=in"]);
+    for json in [false, true] {
+        desk.write("out/a", "mine");
+        desk.write("out/b/mine", "");
+        let more = if json { &["--json"][..] } else { &[] };
+        let run = desk.on([&["snapshot", "--local-dir", "out"], more].concat());
+        assert_eq!(fs::read(desk.path("out/a")).unwrap(), b"ours");
+        let warning = run.err.find("replaced what was changed here, or not from a vault: `a`");
+        let error = run.err.find(if json { "\"error\"" } else { "error: " });
+        assert!(run.code == Some(1) && warning.is_some() && warning < error, "{run:?}");
+    }
+}
+
+#[cfg(unix)]
 #[test]
 fn an_executable_bit_that_changed_is_given_to_the_copy() {
     use std::os::unix::fs::PermissionsExt as _;

@@ -107,3 +107,25 @@ fn pruning_a_cache_that_is_a_link_touches_nothing_outside() {
     desk.on(["gc", "--prune=now", "--prune-cache"]).ok();
     assert!(mine.exists() && !desk.path("vault/cache/files").is_symlink());
 }
+
+#[test]
+fn a_squash_whose_collection_fails_is_reported_all_the_same() {
+    let desk = Desk::new();
+    desk.commit_file("f", noise(1, 600_000));
+    let old = desk.commit_file("g", "2");
+    let packs = desk.path("vault/packs");
+    let pack =
+        super::entries(&packs).into_iter().find(|name| name.ends_with(".pack")).expect("a pack of its own");
+    fs::write(packs.join(&pack), "short").unwrap();
+    let squashed = desk.on(["squash"]);
+    let new = desk.head();
+    assert!(new != old && squashed.code == Some(5), "{squashed:?}");
+    assert!(squashed.out.contains(&format!("is {}: 1 commit made again", &new[..7])), "{squashed:?}");
+    assert!(squashed.err.contains("squashed all the same, by transaction "), "{squashed:?}");
+    desk.on(["undo"]).ok();
+    let squashed = desk.on(["squash", "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&squashed.out).unwrap();
+    assert!(squashed.code == Some(5) && report["gc_report"].is_null(), "{squashed:?}");
+    let named = format!("by transaction {}", report["transaction"]);
+    assert!(squashed.err.contains(&named) && squashed.err.contains("\"damaged\""), "{squashed:?}");
+}

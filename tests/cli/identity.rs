@@ -60,6 +60,25 @@ fn who_is_named_by_nothing_is_told_how_to_be() {
 }
 
 #[test]
+fn what_is_missing_of_a_name_is_said_and_ways_that_there_are() {
+    let desk = Desk::new();
+    desk.write("f", "1");
+    let git =
+        |name: &'static str, email: &'static str| [("GIT_AUTHOR_NAME", name), ("GIT_AUTHOR_EMAIL", email)];
+    let run = desk.on_with(&git("Ann", " "), &["commit", "-m", "x", "f"]).ok();
+    assert!(run.err.contains("no e-mail address is set") && run.err.contains("user.email EMAIL"), "{run:?}");
+    let run = desk.on_with(&git(" ", "a@b"), &["rm", "f"]).ok();
+    assert!(run.err.contains("no name is set") && run.err.contains("user.name NAME"), "{run:?}");
+    // Who says to be that is that.
+    let run = desk.on_with(&git("hubvault", "hubvault@localhost"), &["commit", "-m", "x", "f"]).ok();
+    assert!(!run.err.contains("warning"), "{run:?}");
+    desk.on(["branch", "side"]).ok();
+    desk.on(["rm", "f", "-r", "side"]).ok();
+    let run = desk.on(["merge", "side", "--no-ff"]).ok();
+    assert!(run.err.contains("nobody is set") && !run.err.contains("--author"), "{run:?}");
+}
+
+#[test]
 fn a_git_that_is_not_there_is_no_matter() {
     let desk = Desk::new();
     let author = made(&desk, &[("PATH", "")], &[]).0;

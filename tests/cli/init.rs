@@ -83,6 +83,9 @@ fn a_vault_that_lost_its_marker_is_itself_again() {
     let said = desk.hv(["init", "vault"]).ok().out;
     assert!(said.contains("without its marker") && said.contains("10.00 MiB"), "{said}");
     assert_eq!(desk.hv(["-C", "vault", "rev-parse", "HEAD"]).ok().out, head);
+    fs::remove_file(desk.path("vault/HUBVAULT")).unwrap();
+    let said = desk.hv(["init", "vault", "--json"]).json();
+    assert_eq!((&said["created"], &said["marker_restored"]), (&false.into(), &true.into()), "{said}");
     desk.hv(["-C", "vault", "verify", "--full"]).ok();
     assert!(desk.hv(["init", "vault"]).ok().out.contains("nothing was changed"));
 }

@@ -197,3 +197,24 @@ fn a_tag_that_is_moved_can_be_put_back() {
     assert_eq!((&new["ref"], &new["old"]), (&"refs/tags/v2".into(), &serde_json::Value::Null));
     assert_eq!(desk.on(["rev-parse", "--short", "v2"]).text(), &desk.head()[..7]);
 }
+
+#[test]
+fn a_branch_that_takes_a_tags_name_is_said_to_and_how_to_take_it_back() {
+    let desk = Desk::new();
+    desk.commit_file("f", "1");
+    desk.on(["tag", "both"]).ok();
+    let warned = |words: &[&str]| {
+        let run = desk.on(words).ok();
+        assert!(run.err.contains("`both` is a branch and a tag now"), "{run:?}");
+        run.err
+    };
+    let made = warned(&["branch", "-f", "both"]);
+    assert!(!made.contains("hint"), "{made}");
+    let id = desk.commit_file("f", "2");
+    let moved = warned(&["branch", "-f", "both", &id]);
+    assert!(moved.contains("hint: `hv undo "), "{moved}");
+    desk.on(["branch", "-D", "both"]).ok();
+    desk.on(["branch", "other"]).ok();
+    let renamed = warned(&["branch", "-m", "other", "both"]);
+    assert!(renamed.contains("hint: `hv undo "), "{renamed}");
+}

@@ -86,10 +86,22 @@ fn what_links_lead_to_is_committed_in_their_place_on_request() {
         1,
         &["hub/other/dangling", "nothing that is there"],
     );
-    fs::remove_file(desk.path("hub/other/dangling")).unwrap();
     symlink("..", desk.path("hub/other/sub/loop")).unwrap();
+    // Those nobody wants are in nobody's way.
+    let upload = ["upload", "hub/other", "--follow-links", "-m", "x", "--exclude", "sub/loop", "--exclude"];
+    desk.on([&upload[..], &["dangling"]].concat()).ok();
+    assert_eq!(desk.content(":sub/f"), b"1");
+    desk.on([&upload[..], &["no"]].concat()).fails(1, &["hub/other/dangling"]);
+    fs::remove_file(desk.path("hub/other/dangling")).unwrap();
     desk.refused(["--follow-links", "hub/other"], 1, &["hub/other/sub/loop", "a folder it is in"]);
     fs::remove_file(desk.path("hub/other/sub/loop")).unwrap();
+    symlink("itself", desk.path("hub/other/itself")).unwrap();
+    for words in
+        [&["--follow-links", "hub/other"][..], &["--follow-links", "hub/other/itself"], &["hub/other"]]
+    {
+        desk.refused(words, 1, &["hub/other/itself", "symbolic links"]);
+    }
+    fs::remove_file(desk.path("hub/other/itself")).unwrap();
     symlink("../../vault", desk.path("hub/other/vault")).unwrap();
     desk.refused(["--follow-links", "hub/other"], 1, &["the vault itself"]);
     desk.refused(["--follow-links", "--keep-links", "hub"], 2, &["--keep-links"]);
@@ -162,10 +174,12 @@ fn as_nobody(desk: &Desk) -> Option<std::process::Command> {
 #[test]
 fn standard_input_is_no_file_to_commit() {
     let desk = Desk::new();
-    let mut command = desk.command(super::HV);
-    command.args(["-C", "vault", "commit", "-m", "x", "--add", "f=/dev/stdin"]);
-    super::feed(command, b"content")
-        .fails(1, &["`/dev/stdin`", "leads to a pipe", "write it to a file first"]);
+    for more in [&[][..], &["--follow-links"]] {
+        let mut command = desk.command(super::HV);
+        command.args(["-C", "vault", "commit", "-m", "x", "--add", "f=/dev/stdin"]).args(more);
+        super::feed(command, b"content")
+            .fails(1, &["`/dev/stdin`", "leads to a pipe", "write it to a file first"]);
+    }
 }
 
 /// Without the permission to write, and without room: the message names the vault and what to do.

@@ -136,11 +136,38 @@ fn a_damaged_file_is_mended_as_verify_says() {
     let said = desk.on(["verify", "--full"]).out;
     assert!(said.contains("affects model.bin@") && said.contains("`hv commit --rehash`"), "{said}");
     let said = desk.on(["commit", "-m", "again", "--rehash", "model.bin"]).ok();
-    assert!(said.out.contains("were lost or damaged, and are there again"), "{said:?}");
+    assert!(said.out.contains("that were missing or damaged here are stored now"), "{said:?}");
+    assert!(!said.err.contains("grew by 0 B"), "{said:?}");
     assert!(desk.content(":model.bin") == content, "{said:?}");
     let said = desk.on(["verify", "--full"]);
     assert!(said.code == Some(5) && said.out.contains("affects no file"), "{said:?}");
     desk.on(["gc", "--prune=now"]).ok();
     desk.on(["verify", "--full"]).ok();
     assert!(desk.content(":model.bin") == content);
+}
+
+#[test]
+fn an_index_that_cannot_be_opened_is_named_once() {
+    let desk = Desk::new();
+    desk.commit_file("a", noise(1, 600_000));
+    desk.commit_file("b", "1");
+    desk.commit_file("c", "2");
+    let packs = desk.path("vault/packs");
+    let indexes = || entries(&packs).into_iter().filter(|name| name.ends_with(".idx"));
+    for index in indexes() {
+        let whole = fs::read(packs.join(&index)).unwrap();
+        let mut bytes = whole.clone();
+        let len = bytes.len();
+        bytes[len - 40..].fill(0);
+        fs::write(packs.join(&index), bytes).unwrap();
+        let said = desk.on(["verify"]);
+        let about: Vec<_> =
+            said.out.lines().filter(|line| line.starts_with("damaged: ") && line.contains(&index)).collect();
+        assert!(said.code == Some(5) && about.len() == 1, "{said:?}");
+        assert_eq!(about[0].matches("is damaged").count(), 1, "{said:?}");
+        assert!(!said.out.contains("hv gc"), "{said:?}");
+        desk.on(["gc"]).fails(5, &[&about[0]["damaged: ".len()..]]);
+        fs::write(packs.join(&index), whole).unwrap();
+    }
+    assert!(indexes().count() > 2);
 }

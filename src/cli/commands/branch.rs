@@ -81,7 +81,11 @@ pub(super) fn run(cli: &Cli, args: &BranchArgs) -> Result<(), Failure> {
     }
     if args.force {
         let moved = repository.force_branch(name, start, &actor)?;
-        return if cli.json { output::json(&moved) } else { Ok(()) };
+        warn_of_two(cli, &repository, name)?;
+        if cli.json {
+            return output::json(&moved);
+        }
+        return hint(moved.transaction.filter(|_| moved.old.is_some()));
     }
     repository.create_branch(name, start, false, &actor)?;
     warn_of_two(cli, &repository, name)?;
@@ -109,7 +113,11 @@ fn rename(
     let default = repository.default_branch()?;
     let (old, new) = second.map_or((default.as_str(), first), |new| (first, new));
     let moved = repository.rename_branch(old, new, actor)?;
-    if cli.json { output::json(&moved) } else { Ok(()) }
+    warn_of_two(cli, repository, new)?;
+    if cli.json {
+        return output::json(&moved);
+    }
+    hint(moved.transaction)
 }
 
 fn list(cli: &Cli, args: &BranchArgs, repository: &Repository) -> Result<(), Failure> {

@@ -8,6 +8,7 @@ use clap::{ArgGroup, ArgMatches, Args};
 use super::{open_to_write, say, tell};
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
+use crate::cli::identity::AuthorFlag;
 use crate::cli::message::Message;
 use crate::cli::paths::{Use, is_pattern, repo_path};
 use crate::cli::progress::watched;
@@ -15,7 +16,6 @@ use crate::cli::{identity, output, parse};
 use crate::ops::diff::quote::quoted;
 use crate::ops::{
     AddSource, Changed, CommitOperation, CommitOptions, CommitOutcome, Compression, Links, RepoPath,
-    Signature,
 };
 
 /// Commit files, in one step or not at all
@@ -65,6 +65,11 @@ pub(in crate::cli) struct How {
 }
 
 impl How {
+    /// Whether they name the author.
+    pub(super) fn author_flag(&self) -> AuthorFlag {
+        if self.author.is_some() { AuthorFlag::Used } else { AuthorFlag::Unused }
+    }
+
     /// The options of a commit; without a message, `default` is one.
     pub(super) fn options(&self, default: &str) -> Result<CommitOptions, Failure> {
         Ok(CommitOptions {
@@ -122,11 +127,11 @@ pub(super) fn run(cli: &Cli, args: &CommitArgs, matches: &ArgMatches) -> Result<
     let outcome = watched(cli.json, &repository, |progress| {
         repository.create_commit(&operations, &options, &actor, progress)
     })?;
-    show(cli, &outcome, options.author.as_ref())
+    show(cli, &outcome, args.how.author_flag())
 }
 
 /// Says what a commit did.
-pub(super) fn show(cli: &Cli, outcome: &CommitOutcome, author: Option<&Signature>) -> Result<(), Failure> {
+pub(super) fn show(cli: &Cli, outcome: &CommitOutcome, author: AuthorFlag) -> Result<(), Failure> {
     if cli.json {
         output::json(outcome)?;
     } else {
@@ -146,7 +151,7 @@ fn describe(outcome: &CommitOutcome) -> Result<(), Failure> {
         say(&format!("nothing to commit: {} already holds all of this", outcome.branch))?;
         if outcome.new_bytes > 0 {
             let bytes = output::bytes(outcome.new_bytes);
-            say(&format!("{bytes} of it were lost or damaged, and are there again"))?;
+            say(&format!("{bytes} that were missing or damaged here are stored now"))?;
         }
     }
     if let Some(changed) = &outcome.changed {

@@ -15,7 +15,7 @@ use crate::ops::{Compression, InitOptions, Initialized};
 /// Make a vault
 ///
 /// Makes a vault with one branch and an initial commit. On a folder that is a vault already it changes
-/// nothing.
+/// nothing, but that one which has lost its marker gets it back.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct InitArgs {
     /// The folder to make the vault in; new or empty [default: the vault of -C, else the current folder]
@@ -44,9 +44,13 @@ pub(super) fn run(cli: &Cli, args: &InitArgs) -> Result<(), Failure> {
     let root = repository.root().unwrap_or(dir).display().to_string();
     if cli.json {
         let status = repository.status()?;
-        return output::json(
-            &json!({ "vault": root, "created": done == Initialized::New, "default_branch": status.default_branch, "head": status.head }),
-        );
+        return output::json(&json!({
+            "vault": root,
+            "created": done == Initialized::New,
+            "marker_restored": done == Initialized::MarkerRestored,
+            "default_branch": status.default_branch,
+            "head": status.head,
+        }));
     }
     say(&match done {
         Initialized::New => format!("Initialized empty vault in {root}"),

@@ -6,6 +6,7 @@ use super::settle::{SettleArgs, show_conflicts, warn_of_limit};
 use super::{open, say};
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
+use crate::cli::identity::AuthorFlag;
 use crate::cli::message::Message;
 use crate::cli::{identity, output};
 use crate::ops::merge::{FastForward, MergeOptions, MergeResult, MergeStatus};
@@ -65,7 +66,7 @@ pub(super) fn run(cli: &Cli, args: &MergeArgs) -> Result<(), Failure> {
         show(cli, args, &result)?;
     }
     let is_made = result.status == MergeStatus::Merged && !result.dry_run;
-    if is_made { identity::warn_of_nobody(cli.json, options.author.as_ref()) } else { Ok(()) }
+    if is_made { identity::warn_of_nobody(cli.json, AuthorFlag::Absent) } else { Ok(()) }
 }
 
 fn show(cli: &Cli, args: &MergeArgs, result: &MergeResult) -> Result<(), Failure> {

@@ -34,5 +34,5 @@ pub(super) fn run(cli: &Cli, args: &RmArgs) -> Result<(), Failure> {
     };
     let options = args.how.options(&message)?;
     let outcome = open(cli)?.create_commit(&operations?, &options, &identity::actor()?, &mut |_| ())?;
-    show(cli, &outcome, options.author.as_ref())
+    show(cli, &outcome, args.how.author_flag())
 }

@@ -8,6 +8,7 @@ use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
 use crate::cli::progress::watched;
 use crate::cli::{identity, output};
+use crate::ops::OpsError;
 use crate::ops::squash::{SquashOptions, SquashReport};
 
 /// Let a branch's history begin anew
@@ -48,10 +49,18 @@ pub(super) fn run(cli: &Cli, args: &SquashArgs) -> Result<(), Failure> {
         gc: if args.no_gc { None } else { Some(args.prune.options(cli, false)?) },
     };
     let actor = identity::actor()?;
-    let report = watched(cli.json, &repository, |progress| {
+    let done = watched(cli.json, &repository, |progress| {
         repository.squash_history(&branch, &options, &actor, progress)
-    })?;
-    if cli.json { output::json(&report) } else { show(&report) }
+    });
+    let squashed = match &done {
+        Ok(report) => Some(report),
+        Err(OpsError::OnlySquashed { report, .. }) => Some(&**report),
+        Err(_) => None,
+    };
+    if let Some(report) = squashed {
+        if cli.json { output::json(report)? } else { show(report)? }
+    }
+    Ok(done.map(drop)?)
 }
 
 fn show(report: &SquashReport) -> Result<(), Failure> {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::say;
 use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
-use crate::cli::output;
+use crate::cli::{notices, output};
 use crate::snapshot::resolve::split_path;
 
 /// End mounts
@@ -40,7 +40,7 @@ pub(super) fn run(cli: &Cli, args: &UmountArgs) -> Result<(), Failure> {
             Ok(()) => ended.push(mountpoint),
             Err(error) => {
                 if let Some(earlier) = failed.replace(error) {
-                    tracing::error!(error = %earlier, "still mounted");
+                    notices::warning(cli.json, None, &earlier.to_string())?;
                 }
             }
         }

@@ -73,10 +73,10 @@ pub(super) fn run(cli: &Cli, args: &UploadArgs) -> Result<(), Failure> {
         }
     })?;
     if !cli.json {
-        return show(cli, &done.commit, options.author.as_ref());
+        return show(cli, &done.commit, args.how.author_flag());
     }
     output::json(&done)?;
-    if done.commit.committed { identity::warn_of_nobody(true, options.author.as_ref()) } else { Ok(()) }
+    if done.commit.committed { identity::warn_of_nobody(true, args.how.author_flag()) } else { Ok(()) }
 }
 
 fn path_in_repo(args: &UploadArgs, is_folder: bool) -> Result<Option<RepoPath>, Failure> {

@@ -64,7 +64,8 @@ fn show(report: &VerifyReport) -> Result<(), Failure> {
             say(&format!("  affects {affected}"))?;
         }
         if finding.affects.is_empty() {
-            say("  affects no file; if it is in a pack, `hv gc --prune=now` takes it away")?;
+            let more = if finding.in_pack { "; `hv gc --prune=now` takes it away" } else { "" };
+            say(&format!("  affects no file{more}"))?;
         }
         if !finding.refs.is_empty() {
             say(&format!("  in the history of {}", finding.refs.join(", ")))?;

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use super::{GcOptions, Holder};
 use crate::ops::{Phase, Progress};
 use crate::store::StoreError;
+use crate::store::catalog::broken_index;
 use crate::store::collect::{Basis, Folder, Policy, readers};
 use crate::store::id::{ObjectId, PackId};
 use crate::store::lease::Lease;
@@ -84,8 +85,8 @@ impl<'v> Needed<'v> {
 
 /// What cannot be read could lead to anything, and an unfinished transaction could still be completed.
 fn check_whole(view: &View) -> Result<(), StoreError> {
-    if let Some((id, why)) = view.catalog.broken().first() {
-        return Err(StoreError::damaged(&index::path_of(*id), why.clone()));
+    if let Some(broken) = view.catalog.broken().first() {
+        return Err(broken_index(broken));
     }
     if let Some(tip) = view.state.tip
         && view.state.next > tip.seq + 1

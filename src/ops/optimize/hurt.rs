@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::ops::error::OpsError;
 use crate::ops::history::History;
+use crate::ops::join;
 use crate::ops::verify::Finding;
 use crate::snapshot::Mode;
 use crate::snapshot::budget::Budget;
@@ -87,9 +88,7 @@ impl LeftOut {
                     }
                     budget.take(folder.as_bytes()).map_err(OpsError::from)?;
                     for entry in view.catalog.tree(tree)?.entries() {
-                        let name = String::from_utf8_lossy(&entry.name);
-                        let path =
-                            if folder.is_empty() { name.into_owned() } else { format!("{folder}/{name}") };
+                        let path = join(&folder, &String::from_utf8_lossy(&entry.name));
                         if entry.mode == Mode::Directory {
                             pending.push((entry.id, path));
                         } else if seen.insert(entry.id)

@@ -20,10 +20,10 @@ use super::error::OpsError;
 use super::status::describe;
 use super::{Progress, Repository};
 use crate::store::catalog::checked::Seen;
-use crate::store::catalog::{Catalog, Pack};
+use crate::store::catalog::{Catalog, Pack, broken_index};
 use crate::store::collect::{Folder, leftovers};
 use crate::store::id::{ObjectId, PackId};
-use crate::store::index::{self, PackRow};
+use crate::store::index::PackRow;
 use crate::store::interrupt::Interrupt;
 use crate::store::log::state::State;
 use crate::store::log::{self, scan};
@@ -76,11 +76,14 @@ pub struct Finding {
     pub more: u64,
     /// Full names of the refs in whose history it is.
     pub refs: Vec<String>,
+    /// Whether it is in a pack: what no file needs of packs, a collection takes away.
+    #[serde(skip)]
+    pub in_pack: bool,
 }
 
 impl Finding {
     pub(super) fn new(problem: String) -> Self {
-        Self { problem, affects: Vec::new(), more: 0, refs: Vec::new() }
+        Self { problem, affects: Vec::new(), more: 0, refs: Vec::new(), in_pack: false }
     }
 
     pub(super) fn affect(&mut self, path: String, name: &str) {
@@ -123,6 +126,10 @@ fn of_index(at: usize) -> Place {
 /// The place of a chunk, and of the pack that begins with it.
 fn of_chunk((index, chunk): (usize, u32)) -> Place {
     (1, index.saturating_add(1), u64::from(chunk) + 1)
+}
+
+fn is_of_chunk((part, _, chunk): Place) -> bool {
+    part == 1 && chunk > 0
 }
 
 struct Check<'a> {
@@ -205,7 +212,10 @@ impl Check<'_> {
     fn into_report(mut self) -> VerifyReport {
         let mut placed: Vec<_> = self.places.into_iter().zip(self.report.findings).collect();
         placed.sort_by_key(|(place, _)| *place);
-        self.report.findings = placed.into_iter().map(|(_, finding)| finding).collect();
+        self.report.findings = placed
+            .into_iter()
+            .map(|(place, finding)| Finding { in_pack: is_of_chunk(place), ..finding })
+            .collect();
         self.report
     }
 
@@ -263,8 +273,8 @@ impl Check<'_> {
     /// Looks at the indexes, and at the packs from outside.
     fn packs(&mut self) {
         let catalog = &self.view.catalog;
-        for (id, why) in catalog.broken() {
-            self.finding(BROKEN, &format!("{why} ({})", index::path_of(*id)));
+        for broken in catalog.broken() {
+            self.finding(BROKEN, &broken_index(broken));
         }
         for (at, index) in catalog.indexes().iter().enumerate() {
             for error in index.bad_blocks() {

@@ -10,6 +10,7 @@ use super::contents::{Answer, Contents, Desk, News};
 use super::{Check, WALK};
 use crate::ops::error::OpsError;
 use crate::ops::history::History;
+use crate::ops::join;
 use crate::store::id::ObjectId;
 use crate::store::object::{self, Kind, Mode};
 use crate::store::path::MAX_DEPTH;
@@ -117,8 +118,7 @@ impl<'w, 'a, 'c> Walk<'w, 'a, 'c> {
                 }
             };
             for entry in tree.entries() {
-                let name = String::from_utf8_lossy(&entry.name);
-                let path = if path.is_empty() { name.into_owned() } else { format!("{path}/{name}") };
+                let path = join(&path, &String::from_utf8_lossy(&entry.name));
                 if entry.mode == Mode::Directory && path.matches('/').count() >= MAX_DEPTH {
                     // A chain of a million folders is an attack on memory; nothing of ours is that deep.
                     let start: String = path.chars().take(40).collect();
