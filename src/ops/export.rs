@@ -121,10 +121,16 @@ impl Repository {
             progress,
         )?;
         progress(Progress::Phase(Phase::Publishing));
-        let path = layout.snapshot(&place, &files)?;
-        refs.iter().try_for_each(|name| point(&place, name, &snapshot))?;
+        let shown = layout.snapshot(&place, &files).and_then(|path| {
+            refs.iter().try_for_each(|name| point(&place, name, &snapshot))?;
+            Ok((path, files.left_out()?))
+        });
+        let (path, left_out) = match shown {
+            Ok(shown) => shown,
+            Err(error) => return Err(error.after(done.warnings)),
+        };
         let mut downloaded = Downloaded::new(path, snapshot.id(), done);
-        downloaded.warnings.extend(files.left_out()?);
+        downloaded.warnings.extend(left_out);
         Ok(downloaded)
     }
 
