@@ -191,7 +191,7 @@ fn a_vault_that_cannot_be_written_is_named() {
     if rustix::process::geteuid().is_root() {
         let chmod = desk.command("chmod").args(["-R", "a+rX", "."]).status().unwrap();
         assert!(chmod.success());
-        fs::copy(super::HV, desk.path("hv")).unwrap();
+        assert!(desk.command("cp").arg(super::HV).arg("hv").status().unwrap().success());
         let mut command = desk.command("setpriv");
         command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "./hv", "-C", "vault"]);
         let run: Run = command.args(["commit", "-m", "x", "f"]).output().unwrap().into();
