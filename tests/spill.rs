@@ -119,8 +119,11 @@ fn check(commits: &[Vec<Step>]) -> usize {
 }
 
 fn names() -> impl Strategy<Value = String> {
-    // In the order of paths `a-b` lies between the file `a` and what is in a folder `a`.
-    prop::collection::vec(prop::sample::select(vec!["a", "a-b", "a.b", "A", "b", "c"]), 1..4)
+    // In the order of paths `a-b` lies between the file `a` and what is in a folder `a`. What differs by case only is one file
+    // to some systems' folders, and these come from folders.
+    let names = ["a", "a-b", "a.b", "b", "c", "A"];
+    let names = if cfg!(target_os = "linux") { &names[..] } else { &names[..5] };
+    prop::collection::vec(prop::sample::select(names.to_vec()), 1..4)
         .prop_map(|names| names.join("/"))
 }
 
