@@ -123,8 +123,7 @@ fn names() -> impl Strategy<Value = String> {
     // to some systems' folders, and these come from folders.
     let names = ["a", "a-b", "a.b", "b", "c", "A"];
     let names = if cfg!(target_os = "linux") { &names[..] } else { &names[..5] };
-    prop::collection::vec(prop::sample::select(names.to_vec()), 1..4)
-        .prop_map(|names| names.join("/"))
+    prop::collection::vec(prop::sample::select(names.to_vec()), 1..4).prop_map(|names| names.join("/"))
 }
 
 /// Files of which none is where another one needs a folder.
