@@ -49,6 +49,14 @@ fn vault() -> MemoryMedia {
     media
 }
 
+/// With a file of this content, whose pack is not the newest: a newest one that is lost would be passed over.
+fn vault_of(path: &str, content: &[u8]) -> MemoryMedia {
+    let media = vault();
+    commit(&media, 3, path, content.to_vec());
+    commit(&media, 4, "later", b"so that the lost pack is not the newest".to_vec());
+    media
+}
+
 fn pack(media: &MemoryMedia) -> String {
     media.files().into_keys().find(|name| name.ends_with(".pack")).unwrap()
 }
@@ -93,10 +101,8 @@ fn a_pack_that_comes_back_late_does_not_bury_what_was_committed_since() {
 
 #[test]
 fn committing_a_file_again_brings_back_what_the_vault_had_lost() {
-    let media = vault();
     let content = noise(0, 700_000);
-    commit(&media, 3, "large", content.clone());
-    commit(&media, 4, "later", b"so that the lost pack is not the newest".to_vec());
+    let media = vault_of("large", &content);
     media.remove_file(&pack(&media)).unwrap();
     assert_eq!(read(&media, "large"), None);
 
@@ -108,10 +114,8 @@ fn committing_a_file_again_brings_back_what_the_vault_had_lost() {
 /// The index that says where it is now is larger than the one that says where it was, so the two are not merged.
 #[test]
 fn merging_small_indexes_does_not_bury_what_was_stored_again() {
-    let media = vault();
     let content = noise(0, 700_000);
-    commit(&media, 3, "large", content.clone());
-    commit(&media, 4, "later", b"so that the lost pack is not the newest".to_vec());
+    let media = vault_of("large", &content);
     media.remove_file(&pack(&media)).unwrap();
     let much = noise(0, 300_000).into_iter().map(|byte| !byte).collect();
     commit_all(&media, 5, vec![("large", content.clone()), ("much", much)]);
@@ -131,10 +135,8 @@ fn merging_small_indexes_does_not_bury_what_was_stored_again() {
 /// The other way round: what is larger and newer says where the content was stored again, and that is what is lost.
 #[test]
 fn merging_small_indexes_brings_back_an_older_record_when_the_newer_one_gives_nothing() {
-    let media = vault();
     let content = noise(3, 700_000);
-    commit(&media, 3, "large", content.clone());
-    commit(&media, 4, "later", b"so that the lost pack is not the newest".to_vec());
+    let media = vault_of("large", &content);
     let first = pack(&media);
     let bytes = take_away(&media, &first);
     let much = noise(3, 300_000).into_iter().map(|byte| !byte).collect();
@@ -159,10 +161,8 @@ fn merging_small_indexes_brings_back_an_older_record_when_the_newer_one_gives_no
 /// Neither says where the content is now, for a while: the newer one is believed, and right when its pack is there again.
 #[test]
 fn merging_small_indexes_buries_nothing_that_is_away_for_a_while() {
-    let media = vault();
     let content = noise(3, 700_000);
-    commit(&media, 3, "large", content.clone());
-    commit(&media, 4, "later", b"so that the lost pack is not the newest".to_vec());
+    let media = vault_of("large", &content);
     media.remove_file(&pack(&media)).unwrap();
     let much = noise(3, 300_000).into_iter().map(|byte| !byte).collect();
     commit_all(&media, 5, vec![("large", content.clone()), ("much", much)]);

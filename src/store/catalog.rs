@@ -14,10 +14,10 @@ use super::index::{self, BlockCache, Extent, FileRow, Index, Row};
 use super::log::state::State;
 use super::media::Media;
 
+mod believed;
 pub mod checked;
 mod content;
 mod found;
-mod gives;
 mod objects;
 pub mod part;
 mod places;

@@ -107,10 +107,7 @@ impl Soundness {
 
     /// Chunks that were bad and are there again.
     pub(super) fn again(&self) -> impl Iterator<Item = (&(PackId, Range<u64>), (PackId, u64))> {
-        let places = |bad: &'_ Bad| bad.again;
-        self.bad
-            .values()
-            .filter_map(move |bad| Some((bad, places(bad)?)))
-            .flat_map(|(bad, again)| bad.places.iter().map(move |place| (place, again)))
+        let again = self.bad.values().filter_map(|bad| Some((&bad.places, bad.again?)));
+        again.flat_map(|(places, again)| places.iter().map(move |place| (place, again)))
     }
 }
