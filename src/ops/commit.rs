@@ -236,6 +236,8 @@ impl Repository {
         if let Some((cache, _)) = cache {
             transaction.note_files(cache, &totals.noted);
         }
+        // Of a million files, what is looked at to count the changes need not lie beside what stored them.
+        drop((transaction, std::mem::take(&mut totals.noted)));
         Ok(CommitOutcome {
             oid,
             branch: branch.short().to_owned(),
